@@ -1,0 +1,42 @@
+# `make serve` runs Heliograph, `make test` proves it. Both set up what they need.
+PYTHON ?= python3
+UV := .uv/bin/uv
+BIN := .venv/bin
+export UV_PROJECT_ENVIRONMENT := .venv
+# Never reach for another interpreter than the one that is here.
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: help serve test check fix fuzz bench crash clean
+
+help:  ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV):
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.8,<1'
+
+.venv/.run-ready: $(UV) pyproject.toml uv.lock
+	$(UV) sync --quiet --locked --no-dev --inexact --python $(PYTHON)
+	@touch $@
+
+.venv/.dev-ready: $(UV) pyproject.toml uv.lock
+	$(UV) sync --quiet --locked --inexact --python $(PYTHON)
+	@touch $@
+
+serve: .venv/.run-ready  ## run the gateway with the embedded database in ./var
+	$(BIN)/heliograph serve $(ARGS)
+
+test: .venv/.dev-ready  ## everything that must hold, in under ten minutes
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.dev-ready  ## style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+fix: .venv/.dev-ready  ## let the formatter and the linter mend what they can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove the environment and everything built
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache build dist
