@@ -1,0 +1,94 @@
+"""Accounts: who may send, from where, at which price, and under which settings.
+
+Passwords come in three forms (plain, lower-case hex MD5, lower-case hex SHA-1; send.php reference,
+transport rules), so what is stored is a slow hash of each of the two digests.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+__all__ = ["MAX_LOGIN_CHARS", "Account", "check_login", "check_password", "credential_digests"]
+
+MAX_LOGIN_CHARS = 64
+_LOGIN = re.compile(r"[^\s:\x00-\x1f]{1,64}")
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_SHA1 = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A snapshot of one account. Money lives in the ledger, not here.
+
+    `payer_id` is the account whose balance pays (its own id unless the balance is shared).
+    `networks` empty: any address may log in. `parent_id` 0: an account of the operator's own.
+    """
+
+    id: int
+    login: str
+    payer_id: int
+    parent_id: int = 0
+    plan_id: int = 0
+    currency: str = "RUR"
+    credit_micros: int = 0
+    default_sender: str = ""
+    timezone_minutes: int = 180
+    language: str = "ru"
+    callback_url: str = ""
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    is_blocked: bool = False
+    is_test: bool = False
+    has_limits: bool = True
+    md5_hash: str = field(default="", repr=False)
+    sha1_hash: str = field(default="", repr=False)
+
+    def admits(self, address: str) -> bool:
+        """True when a request from this address may log in."""
+        if not self.networks:
+            return True
+        try:
+            ip = ip_address(address)
+        except ValueError:
+            return False
+        if ip.version == 6 and ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        return any(ip in network for network in self.networks)
+
+
+def check_login(login: str) -> str:
+    """The login, checked. Raises ValueError with what is wrong."""
+    if not _LOGIN.fullmatch(login):
+        raise ValueError("a login has 1 to 64 characters, without spaces and colons")
+    return login
+
+
+def check_password(password: str) -> str:
+    """The password, checked by the rule for passwords set through the API (general rules, 4)."""
+    kinds = (
+        any(c.isdigit() for c in password),
+        any(c.isalpha() for c in password),
+        any(c.islower() for c in password) and any(c.isupper() for c in password),
+        any(not c.isalnum() for c in password),
+    )
+    if len(password) < 8 or sum(kinds) < 3:
+        raise ValueError(
+            "a password has at least 8 characters and three of: letters, digits, "
+            "letters of both cases, other signs"
+        )
+    return password
+
+
+def credential_digests(psw: str) -> list[tuple[str, str]]:
+    """What to verify for the `psw` of a request: pairs of (kind ``md5`` | ``sha1``, digest).
+
+    A text that looks like a digest may still be a password, so both readings are returned.
+    """
+    candidates = [("md5", hashlib.md5(psw.encode(), usedforsecurity=False).hexdigest())]
+    if _MD5.fullmatch(psw):
+        candidates.insert(0, ("md5", psw))
+    elif _SHA1.fullmatch(psw):
+        candidates.insert(0, ("sha1", psw))
+    return candidates

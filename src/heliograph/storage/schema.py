@@ -1,0 +1,340 @@
+"""The tables. SQLAlchemy Core metadata is the one description; the migrations create it.
+
+Conventions: `id` is a 64-bit integer; `*_at` is UTC epoch milliseconds, 0 for "never"; money is micros;
+states and kinds are the numbers of the enums in `domain`. Hot tables (submissions, messages,
+parts) are narrow and their indices are partial where only open rows are ever looked for, so that
+an insert costs the same with ten million rows as with none.
+
+A part's id is its message's id and its number (``message_id << 8 | seq``), so the parts of a message are
+neighbours and need no index of their own.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+__all__ = ["metadata"]
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite gives row ids only to a column of type INTEGER; elsewhere the same column is 64-bit.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _flag(name: str) -> Column[int]:
+    return Column(name, SmallInteger, nullable=False, server_default="0")
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default="")
+
+
+def _moment(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default="0")
+
+
+# --- configuration: changes rarely, read whole into the directory ---------------------------------
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("name", Text, primary_key=True),  # always 'configuration'
+    Column("version", BigInteger, nullable=False),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),  # 'ids', 'client:<account id>'
+    Column("next", BigInteger, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("login", Text, nullable=False, unique=True),
+    Column("parent_id", BigInteger, nullable=False, server_default="0"),
+    Column("payer_id", BigInteger, nullable=False, server_default="0"),  # 0: itself
+    Column("plan_id", BigInteger, nullable=False, server_default="0"),
+    Column("currency", Text, nullable=False, server_default="RUR"),
+    _text("default_sender"),
+    Column("timezone_minutes", Integer, nullable=False, server_default="180"),
+    Column("language", Text, nullable=False, server_default="ru"),
+    _text("callback_url"),
+    _text("networks"),  # CIDR list divided by commas
+    _flag("is_blocked"),
+    _flag("is_test"),
+    Column("has_limits", SmallInteger, nullable=False, server_default="1"),
+    _text("md5_hash"),
+    _text("sha1_hash"),
+    _moment("created_at"),
+)
+
+balances = Table(
+    "balances",
+    metadata,
+    Column("account_id", _Id, ForeignKey("accounts.id"), primary_key=True),
+    Column("balance_micros", BigInteger, nullable=False, server_default="0"),
+    Column("credit_micros", BigInteger, nullable=False, server_default="0"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("account_id", BigInteger, ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("sha256", Text, nullable=False, unique=True),  # of the key: 256 random bits
+    _text("name"),
+    _flag("is_disabled"),
+    _moment("created_at"),
+)
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("currency", Text, nullable=False, server_default="RUR"),
+)
+
+rates = Table(
+    "rates",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("plan_id", BigInteger, ForeignKey("plans.id"), nullable=False),
+    Column("type", SmallInteger, nullable=False, server_default="-1"),  # -1: every type
+    _text("mccmnc"),
+    _text("prefix"),
+    Column("price_micros", BigInteger, nullable=False),
+    UniqueConstraint("plan_id", "type", "mccmnc", "prefix"),
+)
+
+connectors = Table(
+    "connectors",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),  # a name of the connector registry
+    Column("settings", Text, nullable=False, server_default="{}"),  # JSON of that kind's settings
+    _flag("is_disabled"),
+    _moment("created_at"),
+)
+
+routes = Table(
+    "routes",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("connector_id", BigInteger, ForeignKey("connectors.id"), nullable=False),
+    Column("order", Integer, nullable=False, server_default="100"),
+    Column("weight", Integer, nullable=False, server_default="1"),
+    Column("account_id", BigInteger, nullable=False, server_default="0"),
+    _text("types"),  # numbers divided by commas
+    _text("prefix"),
+    _text("mccmnc"),
+    _text("sender"),
+    _flag("is_disabled"),
+)
+
+prefixes = Table(  # imported numbering: overrides the packaged plan
+    "prefixes",
+    metadata,
+    Column("prefix", Text, primary_key=True),
+    Column("mccmnc", Text, nullable=False),
+    _text("operator"),
+    _text("region"),
+)
+
+# --- traffic: one row per call, per recipient, per segment -----------------------------------------
+
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("payer_id", BigInteger, nullable=False),
+    Column("client_ref", Text, nullable=False),
+    Column("type", SmallInteger, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("door", Text, nullable=False),  # http, smpp, smtp, cli ...
+    Column("flags", Integer, nullable=False),
+    Column("is_test", SmallInteger, nullable=False),
+    Column("options", Text),  # JSON, for the few that have any
+    Column("transfer_id", BigInteger, nullable=False),  # the reserve it is part of; 0: free
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_submissions_client_ref", "account_id", "client_ref", "id"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("submission_id", BigInteger, nullable=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("payer_id", BigInteger, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("mccmnc", Text, nullable=False),
+    Column("state", SmallInteger, nullable=False),  # open ones: SCHEDULED, HELD or QUEUED
+    Column("err", SmallInteger, nullable=False),
+    Column("part_count", SmallInteger, nullable=False),
+    Column("price_micros", BigInteger, nullable=False),
+    Column("charged_micros", BigInteger, nullable=False),  # meant once charge_state is RESOLVED
+    Column("charge_state", SmallInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("final_at", BigInteger, nullable=False),  # 0: open
+    Column("own_text", Text),
+    Column("own_sender", Text),
+    Column("route", Text, nullable=False),  # connector ids divided by commas, best first
+    Column("detail", Text),  # JSON: the answer of an HLR query
+    Index("ix_messages_submission", "submission_id", "recipient"),
+    Index(
+        "ix_messages_scheduled",
+        "due_at",
+        sqlite_where=text("state = 1"),
+        postgresql_where=text("state = 1"),
+    ),
+    Index(
+        "ix_messages_open",
+        "expires_at",
+        sqlite_where=text("final_at = 0"),
+        postgresql_where=text("final_at = 0"),
+    ),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("connector_id", BigInteger, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("err", SmallInteger, nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("next_try_at", BigInteger, nullable=False),
+    Column("submitted_at", BigInteger, nullable=False),
+    Column("responded_at", BigInteger, nullable=False),
+    Column("done_at", BigInteger, nullable=False),
+    Index(  # what a start reads back: QUEUED, SUBMITTING, UNKNOWN
+        "ix_parts_waiting",
+        "connector_id",
+        "id",
+        sqlite_where=text("state IN (3, 4, 6)"),
+        postgresql_where=text("state IN (3, 4, 6)"),
+    ),
+    Index(  # what a receipt looks for: SUBMITTED
+        "ix_parts_external",
+        "connector_id",
+        "external_id",
+        sqlite_where=text("state = 5"),
+        postgresql_where=text("state = 5"),
+    ),
+)
+
+transfers = Table(
+    "transfers",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("amount_micros", BigInteger, nullable=False),
+    Column("effect_micros", BigInteger, nullable=False),  # what it did to the balance
+    Column("count", Integer, nullable=False),  # messages in it
+    Column("created_at", BigInteger, nullable=False),
+    Column("note", Text, nullable=False),
+    Index("ix_transfers_account", "account_id", "id"),
+)
+
+events = Table(  # what was unusual on a message's way; the usual is in the columns of its rows
+    "events",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("message_id", BigInteger, nullable=False),
+    Column("part_seq", SmallInteger, nullable=False),  # 0: the message as a whole
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("ix_events_message", "message_id", "id"),
+)
+
+unmatched_receipts = Table(
+    "unmatched_receipts",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("connector_id", BigInteger, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("state", SmallInteger, nullable=False),
+    Column("err", SmallInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Index("ix_unmatched_receipts_external", "connector_id", "external_id"),
+)
+
+incoming = Table(  # messages from handsets
+    "incoming",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, nullable=False),  # 0: nobody has that number
+    Column("connector_id", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Index("ix_incoming_account", "account_id", "id"),
+)
+
+# --- callbacks: written in the transaction of what they tell ----------------------------------------
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("message_id", BigInteger, nullable=False),  # 0: not about a message
+    Column("kind", Text, nullable=False),  # status, incoming, waitcall
+    Column("payload", Text, nullable=False),  # JSON of names and values
+    Column("state", SmallInteger, nullable=False),  # 0 waits, 1 done, 2 given up
+    Column("attempts", SmallInteger, nullable=False),
+    Column("next_try_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("done_at", BigInteger, nullable=False),
+    Column("last_result", Text, nullable=False),
+    Index(
+        "ix_outbox_waiting",
+        "next_try_at",
+        sqlite_where=text("state = 0"),
+        postgresql_where=text("state = 0"),
+    ),
+    Index("ix_outbox_message", "message_id"),
+)
+
+outbox_attempts = Table(  # every attempt that did not succeed at once
+    "outbox_attempts",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("outbox_id", BigInteger, nullable=False, index=True),
+    Column("at", BigInteger, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("elapsed_ms", Integer, nullable=False),
+)
