@@ -1,0 +1,105 @@
+"""Statements that write many rows at once, one text per engine.
+
+The hot path never writes row by row: a batch of rows goes to the database as one statement, so that on
+SQLite the interpreter lock is released once for the batch (rows travel as one JSON text through
+`json_each`), and on PostgreSQL one round trip carries arrays (`unnest`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import BigInteger, Integer, SmallInteger, Table
+
+__all__ = ["Bulk", "bulk_insert", "bulk_update"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bulk:
+    """One statement. A row is a sequence of values in the order of `columns`.
+
+    `returns`: the columns that come back for every row that was really written.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    sqlite: str
+    postgresql: str
+    returns: tuple[str, ...] = ()
+
+
+def bulk_insert(table: Table, *, ignore_conflicts: bool = False) -> Bulk:
+    """Inserts whole rows: all columns of the table in their order."""
+    columns = [column.name for column in table.columns]
+    names = ", ".join(f'"{name}"' for name in columns)
+    conflict = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
+    values = ", ".join(f"json_extract(value, '$[{i}]')" for i in range(len(columns)))
+    arrays = ", ".join(
+        f"${i + 1}::{_pg_type(table, name)}[]" for i, name in enumerate(columns)
+    )
+    # The upsert parser needs a WHERE to tell ON CONFLICT from a join's ON (SQLite, "UPSERT", 2.2).
+    return Bulk(
+        name=f"insert_{table.name}",
+        columns=tuple(columns),
+        sqlite=f"INSERT INTO {table.name} ({names}) SELECT {values} FROM json_each(?)"
+        + (f" WHERE true{conflict}" if conflict else ""),
+        postgresql=f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}){conflict}",
+    )
+
+
+def bulk_update(
+    name: str,
+    table: Table,
+    *,
+    key: str,
+    columns: Sequence[str],
+    guard: str = "",
+    expressions: dict[str, str] | None = None,
+    returns: Sequence[str] = (),
+) -> Bulk:
+    """Updates rows by `key`. A row is (key, *columns).
+
+    `guard` is a condition on the stored row (its columns by bare name, prefixed with the table);
+    `expressions` set further columns from SQL on the stored row; `returns` name stored columns to
+    give back for the rows that passed the guard.
+    """
+    given = (key, *columns)
+    sets = [f'"{column}" = j."{column}"' for column in columns]
+    sets += [f'"{column}" = {sql}' for column, sql in (expressions or {}).items()]
+    where = f"{table.name}.{key} = j.{key}" + (f" AND {guard}" if guard else "")
+    tail = ""
+    if returns:
+        tail = " RETURNING " + ", ".join(f"{table.name}.{column}" for column in returns)
+    picks = ", ".join(f"json_extract(value, '$[{i}]') AS \"{c}\"" for i, c in enumerate(given))
+    arrays = ", ".join(f"${i + 1}::{_pg_type(table, c)}[]" for i, c in enumerate(given))
+    names = ", ".join(f'"{c}"' for c in given)
+    assignments = ", ".join(sets)
+    # SQLite gives RETURNING the columns of the updated table by bare name only.
+    sqlite_tail = tail.replace(f"{table.name}.", "")
+    return Bulk(
+        name=name,
+        columns=given,
+        sqlite=f"UPDATE {table.name} SET {assignments} "
+        f"FROM (SELECT {picks} FROM json_each(?)) AS j WHERE {where}{sqlite_tail}",
+        postgresql=f"UPDATE {table.name} SET {assignments} "
+        f"FROM unnest({arrays}) AS j({names}) WHERE {where}{tail}",
+        returns=tuple(returns),
+    )
+
+
+def _pg_type(table: Table, column: str) -> str:
+    kind = table.columns[column].type
+    if isinstance(kind, SmallInteger):
+        return "smallint"
+    if isinstance(kind, BigInteger):
+        return "bigint"
+    if isinstance(kind, Integer):
+        return "integer"
+    return "text"
+
+
+def transpose(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
+    """Rows to columns, for the arrays of PostgreSQL."""
+    return [[row[i] for row in rows] for i in range(width)]
