@@ -6,6 +6,7 @@ Accepting *reserves* the price of a message: the balance goes down at once. The 
     balance = sum of effects;  reserved - posted - voided = sum of prices of open messages
 
 Many messages of one batch share one transfer row; every submission names the reserve that it is part of.
+A message is resolved when it becomes final, which happens once: the storage guards it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from enum import IntEnum, unique
 
 from heliograph.domain.messages import MessageState
 
-__all__ = ["ChargeState", "TransferKind", "charge_for"]
+__all__ = ["TransferKind", "charge_for"]
 
 
 @unique
@@ -27,15 +28,6 @@ class TransferKind(IntEnum):
     PAYMENT = 4  # effect: +amount, may be negative
     MOVE = 5  # between two accounts: two rows whose effects sum to zero
     RENT = 6  # effect: -amount
-
-
-@unique
-class ChargeState(IntEnum):
-    """Whether the price of a message is still reserved. Resolving happens once."""
-
-    FREE = 0  # nothing was reserved
-    RESERVED = 1
-    RESOLVED = 2
 
 
 def charge_for(price_micros: int, part_count: int, part_ends: list[tuple[MessageState, bool]]) -> int:

@@ -1,0 +1,1 @@
+"""Queues that move work. The SQL row is the truth; losing a queue costs time and nothing else."""

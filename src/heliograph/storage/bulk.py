@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Integer, SmallInteger, Table
 
-__all__ = ["Bulk", "bulk_insert", "bulk_update"]
+__all__ = ["Bulk", "bulk_insert", "bulk_update", "transpose"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

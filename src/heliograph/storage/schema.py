@@ -199,8 +199,7 @@ messages = Table(
     Column("err", SmallInteger, nullable=False),
     Column("part_count", SmallInteger, nullable=False),
     Column("price_micros", BigInteger, nullable=False),
-    Column("charged_micros", BigInteger, nullable=False),  # meant once charge_state is RESOLVED
-    Column("charge_state", SmallInteger, nullable=False),
+    Column("charged_micros", BigInteger, nullable=False),  # meant once final_at is set
     Column("due_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -320,9 +319,11 @@ outbox = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("done_at", BigInteger, nullable=False),
     Column("last_result", Text, nullable=False),
-    Index(
+    Index(  # by account first: what a dead receiver leaves behind delays no other account's rows
         "ix_outbox_waiting",
+        "account_id",
         "next_try_at",
+        "id",
         sqlite_where=text("state = 0"),
         postgresql_where=text("state = 0"),
     ),

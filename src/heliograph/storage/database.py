@@ -1,0 +1,98 @@
+"""The database: engines for everything but the hot path, and the pragmas that make SQLite durable.
+
+Reads run outside of transactions; writes take the write lock at their beginning (SQLite: BEGIN
+IMMEDIATE), so that a read before a write in the same transaction is never stale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from heliograph.storage.journal import BatchWriter
+
+__all__ = ["SQLITE_PRAGMAS", "Database", "sqlite_url"]
+
+SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",  # a commit is fsynced: "accepted" means on disk
+    "PRAGMA busy_timeout=10000",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA temp_store=MEMORY",
+)
+
+
+def sqlite_url(data_dir: Path) -> str:
+    """Address of the embedded database of a data folder."""
+    return f"sqlite+aiosqlite:///{data_dir / 'heliograph.db'}"
+
+
+class Database:
+    """One database of either kind, by its SQLAlchemy address."""
+
+    def __init__(self, url: str) -> None:
+        """`url`: ``sqlite+aiosqlite:///file`` or ``postgresql+asyncpg://...``. Raises ValueError."""
+        self.url = make_url(url)
+        if self.url.drivername not in ("sqlite+aiosqlite", "postgresql+asyncpg"):
+            raise ValueError(
+                f"database.url begins with {self.url.drivername}://; use sqlite+aiosqlite:/// "
+                "or postgresql+asyncpg://"
+            )
+        self.is_sqlite = self.url.drivername.startswith("sqlite")
+        options: dict[str, Any] = {} if self.is_sqlite else {"pool_pre_ping": True}
+        self._engine: AsyncEngine = create_async_engine(
+            self.url, pool_size=4, max_overflow=4, **options
+        )
+        self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        if self.is_sqlite:
+            event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self._engine.sync_engine, "begin", _begin_immediate)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for SELECTs."""
+        async with self._reader.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in a transaction, committed at the end of the block, rolled back on errors."""
+        async with self._engine.begin() as connection:
+            yield connection
+
+    async def check(self) -> None:
+        """Raises when the database does not answer."""
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    def writer(self) -> BatchWriter:
+        """The journal's own connection."""
+        if self.is_sqlite:
+            from heliograph.storage.sqlite_writer import SqliteWriter
+
+            return SqliteWriter(self.url.database or "")
+        from heliograph.storage.postgresql_writer import PostgresqlWriter
+
+        return PostgresqlWriter(self.url.set(drivername="postgresql"))
+
+    async def close(self) -> None:
+        """Closes the pool."""
+        await self._engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in SQLITE_PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin_immediate(connection: Any) -> None:
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,367 @@
+"""The journal: group commit. Everything the hot path writes goes through here.
+
+Whatever arrives while one transaction is being written goes into the next one: no timers, no
+commit per message. An entry is told its result only after the commit, which is fsynced; entries are
+committed in the order in which they came.
+
+What a batch does is one generator (`write_batch`) that yields statements and is sent their
+rows; the SQLite writer runs it in a thread, the PostgreSQL writer in a task, so both engines obey
+one text.
+
+When the database refuses a batch, entries are tried one by one, so that a poisoned row fails alone. When
+it is not writable at all (disk full, connection lost), entries that can be refused are refused and those
+that tell what already happened (`must_write`) are kept and tried again until they are on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Generator, Iterable
+from typing import Any, Protocol
+
+from heliograph.domain.ledger import TransferKind
+from heliograph.storage.bulk import Bulk
+from heliograph.storage.statements import (
+    FINISH_MESSAGES,
+    INSERT_SUBMISSIONS,
+    INSERT_TRANSFERS,
+    ORDER,
+    TRANSFER_COLUMN,
+)
+
+__all__ = ["BatchWriter", "Entry", "Journal", "JournalClosed", "Script", "StorageDown"]
+
+# Bounds one transaction (and so the wait of whoever comes behind it).
+_MAX_BATCH_ROWS = 20_000
+# Entries that may wait; beyond it new ones are refused before anything is acknowledged.
+_MAX_WAITING_ROWS = 2_000_000
+_RETRY_S = 0.5
+
+Rows = list[Any]
+# What a batch yields: a bulk statement or the name of a fixed one, with its rows.
+Statement = tuple["Bulk | str", Rows]
+Script = Generator[Statement, Rows, None]
+
+
+class StorageDown(Exception):
+    """The database can not be written at the moment: nothing of the entry is on disk."""
+
+
+class JournalClosed(Exception):
+    """The journal has been closed: nothing of the entry is on disk."""
+
+
+class Entry:
+    """One unit that is written whole or not at all.
+
+    Fill in: `rows` per bulk statement; `reserve_micros` with `payer_id` and `message_count` when money has
+    to be there; `finals`, rows of FINISH_MESSAGES, whose money is resolved here; `counters`, pairs of
+    (name, how many numbers to take). Read after `done`: `error` (None: it is on disk), `is_funded`
+    (False: the balance did not cover it and nothing was written), `balance_micros` after the reserve,
+    `finished` (ids of messages that this entry made final), `firsts` (first number of each counter).
+    """
+
+    __slots__ = (
+        "balance_micros",
+        "counters",
+        "done",
+        "error",
+        "finals",
+        "finished",
+        "firsts",
+        "is_funded",
+        "message_count",
+        "must_write",
+        "now_ms",
+        "payer_id",
+        "reserve_micros",
+        "rows",
+        "size",
+    )
+
+    def __init__(
+        self,
+        rows: dict[Bulk, Rows] | None = None,
+        *,
+        now_ms: int,
+        finals: Rows | None = None,
+        must_write: bool = False,
+        done: Callable[[Entry], None] | None = None,
+    ) -> None:
+        self.rows = rows or {}
+        self.now_ms = now_ms
+        self.finals = finals
+        self.must_write = must_write
+        self.done = done
+        self.payer_id = 0
+        self.reserve_micros = 0
+        self.message_count = 0
+        self.counters: list[tuple[str, int]] | None = None
+        self.error: Exception | None = None
+        self.is_funded = True
+        self.balance_micros = 0
+        self.finished: list[int] = []
+        self.firsts: list[int] = []
+        self.size = 1 + sum(map(len, self.rows.values())) + len(finals or ())
+
+
+class BatchWriter(Protocol):
+    """Runs scripts, each in a transaction that is on disk when `write` returns."""
+
+    async def open(self) -> None:
+        """Connects. Raises StorageDown."""
+
+    async def write(self, script_of: Callable[[], Script]) -> None:
+        """Runs a fresh script in one transaction. Raises StorageDown when the database can not be
+        written at all, and whatever the statement raised otherwise; rolled back in both cases."""
+
+    async def close(self) -> None:
+        """Closes the connection."""
+
+
+class Journal:
+    """The queue in front of the one writer. All methods are called in the event loop."""
+
+    def __init__(
+        self,
+        writer: BatchWriter,
+        *,
+        take_ids: Callable[[int], int],
+        observe: Callable[[int, float], None] | None = None,
+    ) -> None:
+        """`take_ids(n)` gives the first of n fresh ids, for transfers; it is called in the event
+        loop. `observe(rows, seconds)` is told of every commit."""
+        self._writer = writer
+        self._take_ids = take_ids
+        self._observe = observe
+        self._waiting: list[Entry] = []
+        self._waiting_rows = 0
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._is_closing = False
+        self.is_down = False
+
+    async def open(self) -> None:
+        """Connects and begins to write. Raises StorageDown."""
+        await self._writer.open()
+        self._task = asyncio.create_task(self._run(), name="journal")
+
+    async def close(self) -> None:
+        """Writes what waits and closes; entries that come later are refused."""
+        self._is_closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+        await self._writer.close()
+
+    @property
+    def depth(self) -> int:
+        """Rows that wait for the next transaction."""
+        return self._waiting_rows
+
+    def append(self, entry: Entry) -> None:
+        """Takes an entry; `entry.done(entry)` is called in the loop when its fate is known."""
+        if self._is_closing and self._task is not None and self._task.done():
+            self._fail(entry, JournalClosed("the journal is closed"))
+            return
+        if self._waiting_rows > _MAX_WAITING_ROWS and not entry.must_write:
+            self._fail(entry, StorageDown("too much waits for the disk already"))
+            return
+        self._waiting.append(entry)
+        self._waiting_rows += entry.size
+        self._wake.set()
+
+    async def write(self, entry: Entry) -> Entry:
+        """As `append`, and waits. Raises the entry's error."""
+        future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
+        # A caller that was cancelled meanwhile does not undo what is on disk.
+        entry.done = lambda e: None if future.done() else future.set_result(e)
+        self.append(entry)
+        await future
+        if entry.error is not None:
+            raise entry.error
+        return entry
+
+    async def _run(self) -> None:
+        while True:
+            if not self._waiting:
+                if self._is_closing:
+                    return
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            batch = self._next_batch()
+            started = time.perf_counter()
+            try:
+                await self._write(batch)
+            except StorageDown as down:
+                await self._sit_out(batch, down)
+                continue
+            if self._observe is not None:
+                self._observe(sum(e.size for e in batch), time.perf_counter() - started)
+            self.is_down = False
+            for entry in batch:
+                if entry.done is not None:
+                    entry.done(entry)
+
+    def _next_batch(self) -> list[Entry]:
+        rows = 0
+        for index, entry in enumerate(self._waiting):
+            rows += entry.size
+            if rows > _MAX_BATCH_ROWS and index:
+                batch = self._waiting[:index]
+                del self._waiting[:index]
+                self._waiting_rows -= rows - entry.size
+                return batch
+        batch, self._waiting = self._waiting, []
+        self._waiting_rows = 0
+        return batch
+
+    async def _write(self, batch: list[Entry]) -> None:
+        try:
+            # At most a reserve, a post and a void per payer; taken here because the script may run
+            # in a thread.
+            first = self._take_ids(3 * len(batch)) if any(map(_moves_money, batch)) else 0
+            await self._writer.write(lambda: write_batch(batch, itertools.count(first).__next__))
+        except StorageDown:
+            raise
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].error = error
+                return
+            for entry in batch:  # somebody's row is poisoned: find whose
+                await self._write([entry])
+
+    async def _sit_out(self, batch: list[Entry], down: StorageDown) -> None:
+        self.is_down = True
+        kept = [entry for entry in batch if entry.must_write]
+        for entry in batch:
+            if not entry.must_write:
+                self._fail(entry, down)
+        self._waiting[:0] = kept
+        self._waiting_rows += sum(entry.size for entry in kept)
+        if self._is_closing:
+            # The database did not come back before the end: the start will find the parts as UNKNOWN.
+            for entry in self._waiting:
+                self._fail(entry, down)
+            self._waiting.clear()
+            return
+        await asyncio.sleep(_RETRY_S)
+
+    @staticmethod
+    def _fail(entry: Entry, error: Exception) -> None:
+        entry.error = error
+        if entry.done is not None:
+            entry.done(entry)
+
+
+def _moves_money(entry: Entry) -> bool:
+    return bool(entry.payer_id or entry.finals)
+
+
+def write_batch(batch: list[Entry], next_id: Callable[[], int]) -> Script:
+    """The statements of one transaction; see Entry for what they mean."""
+    for entry in batch:  # a second try begins anew
+        entry.error = None
+        entry.is_funded = True
+        entry.finished = []
+        entry.firsts = []
+        if entry.counters:
+            taken = dict((yield "take_counters", list(entry.counters)))
+            entry.firsts = [taken[name] - count for name, count in entry.counters]
+    transfers: Rows = []
+    effects: dict[int, int] = {}
+    if any(entry.reserve_micros or entry.payer_id for entry in batch):
+        yield from _reserve(batch, next_id, transfers, effects)
+    funded = [entry for entry in batch if entry.is_funded]
+    for bulk, rows in _gather(funded):
+        yield bulk, rows
+    yield from _finish(funded, next_id, transfers, effects)
+    if effects:
+        yield "adjust_balances", sorted(effects.items())
+    if transfers:
+        yield INSERT_TRANSFERS, transfers
+
+
+def _reserve(
+    batch: list[Entry], next_id: Callable[[], int], transfers: Rows, effects: dict[int, int]
+) -> Script:
+    by_payer: dict[int, list[Entry]] = {}
+    for entry in batch:
+        if entry.payer_id:
+            by_payer.setdefault(entry.payer_id, []).append(entry)
+    rows = yield "lock_balances", [(payer,) for payer in sorted(by_payer)]
+    available = {payer: (balance, balance + credit) for payer, balance, credit in rows}
+    for payer, entries in by_payer.items():
+        balance, room = available.get(payer, (0, 0))
+        # The whole batch first; only when it does not fit, one by one in their order.
+        if sum(entry.reserve_micros for entry in entries) > room:
+            for entry in entries:
+                if entry.reserve_micros > room and entry.reserve_micros > 0:
+                    entry.is_funded = False
+                else:
+                    room -= entry.reserve_micros
+        total = count = 0
+        transfer_id = 0
+        for entry in entries:
+            if entry.is_funded:
+                balance -= entry.reserve_micros
+                total += entry.reserve_micros
+                if entry.reserve_micros:
+                    count += entry.message_count
+                    transfer_id = transfer_id or next_id()
+                    for row in entry.rows.get(INSERT_SUBMISSIONS, ()):
+                        row[TRANSFER_COLUMN] = transfer_id
+            entry.balance_micros = balance
+        if total:
+            effects[payer] = effects.get(payer, 0) - total
+            now_ms = entries[0].now_ms
+            kind = int(TransferKind.RESERVE)
+            transfers.append((transfer_id, payer, kind, total, -total, count, now_ms, ""))
+
+
+def _gather(batch: Iterable[Entry]) -> list[tuple[Bulk, Rows]]:
+    gathered: dict[Bulk, Rows] = {bulk: [] for bulk in ORDER}
+    for entry in batch:
+        for bulk, rows in entry.rows.items():
+            if bulk in gathered:
+                gathered[bulk] += rows
+            else:
+                gathered[bulk] = list(rows)
+    return [(bulk, rows) for bulk, rows in gathered.items() if rows]
+
+
+def _finish(
+    batch: list[Entry], next_id: Callable[[], int], transfers: Rows, effects: dict[int, int]
+) -> Script:
+    finals: Rows = []
+    owner: dict[int, Entry] = {}
+    for entry in batch:
+        for row in entry.finals or ():
+            finals.append(row)
+            owner[row[0]] = entry
+    if not finals:
+        return
+    finished = yield FINISH_MESSAGES, finals
+    sums: dict[int, list[int]] = {}
+    for message_id, payer, price, charged in finished:
+        owner[message_id].finished.append(message_id)
+        if price:
+            tally = sums.setdefault(payer, [0, 0, 0, 0])
+            if charged:
+                tally[0] += charged
+                tally[1] += 1
+            if price != charged:
+                tally[2] += price - charged
+                tally[3] += 1
+    now_ms = batch[0].now_ms
+    for payer, (posted, posts, voided, voids) in sums.items():
+        if posts:
+            kind = int(TransferKind.POST)
+            transfers.append((next_id(), payer, kind, posted, 0, posts, now_ms, ""))
+        if voids:
+            kind = int(TransferKind.VOID)
+            transfers.append((next_id(), payer, kind, voided, voided, voids, now_ms, ""))
+            effects[payer] = effects.get(payer, 0) + voided

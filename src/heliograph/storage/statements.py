@@ -1,0 +1,119 @@
+"""The bulk statements of the hot path, in the order in which one transaction runs them."""
+
+from __future__ import annotations
+
+from heliograph.storage import schema
+from heliograph.storage.bulk import Bulk, bulk_insert, bulk_update
+
+__all__ = [
+    "CANCEL_PARTS",
+    "CLAIM_PARTS",
+    "FINISH_MESSAGES",
+    "FINISH_PARTS",
+    "INSERT_EVENTS",
+    "INSERT_INCOMING",
+    "INSERT_MESSAGES",
+    "INSERT_OUTBOX",
+    "INSERT_PARTS",
+    "INSERT_SUBMISSIONS",
+    "INSERT_TRANSFERS",
+    "INSERT_UNMATCHED",
+    "RELEASE_MESSAGES",
+    "REQUEUE_PARTS",
+    "RESPOND_PARTS",
+    "REVISE_MESSAGES",
+    "TRANSFER_COLUMN",
+]
+
+INSERT_SUBMISSIONS = bulk_insert(schema.submissions)
+INSERT_MESSAGES = bulk_insert(schema.messages)
+INSERT_PARTS = bulk_insert(schema.parts)
+INSERT_TRANSFERS = bulk_insert(schema.transfers)
+INSERT_EVENTS = bulk_insert(schema.events)
+INSERT_OUTBOX = bulk_insert(schema.outbox)
+INSERT_UNMATCHED = bulk_insert(schema.unmatched_receipts)
+INSERT_INCOMING = bulk_insert(schema.incoming)
+
+# Where the journal writes the id of the reserve into a submission's row.
+TRANSFER_COLUMN = INSERT_SUBMISSIONS.columns.index("transfer_id")
+
+# A scheduled message whose time has come: (id, state).
+RELEASE_MESSAGES = bulk_update(
+    "release_messages",
+    schema.messages,
+    key="id",
+    columns=["state"],
+    guard="messages.final_at = 0",
+)
+
+# Just before the wire: (id, state, connector_id, submitted_at). Only what still waits may be claimed.
+CLAIM_PARTS = bulk_update(
+    "claim_parts",
+    schema.parts,
+    key="id",
+    columns=["state", "connector_id", "submitted_at"],
+    guard="parts.state = 3",
+)
+
+# The upstream's answer: (id, state, external_id, err, attempts, responded_at).
+RESPOND_PARTS = bulk_update(
+    "respond_parts",
+    schema.parts,
+    key="id",
+    columns=["state", "external_id", "err", "attempts", "responded_at"],
+)
+
+# Back to the queue: (id, state, connector_id, err, attempts, next_try_at).
+REQUEUE_PARTS = bulk_update(
+    "requeue_parts",
+    schema.parts,
+    key="id",
+    columns=["state", "connector_id", "err", "attempts", "next_try_at"],
+)
+
+# The end of a part: (id, state, err, done_at).
+FINISH_PARTS = bulk_update(
+    "finish_parts", schema.parts, key="id", columns=["state", "err", "done_at"]
+)
+
+# Parts that end without having been sent: (id, state, err, done_at).
+CANCEL_PARTS = bulk_update(
+    "cancel_parts",
+    schema.parts,
+    key="id",
+    columns=["state", "err", "done_at"],
+    guard="parts.state = 3",
+)
+
+# The end of a message, once: (id, state, err, charged_micros, final_at, detail).
+FINISH_MESSAGES = bulk_update(
+    "finish_messages",
+    schema.messages,
+    key="id",
+    columns=["state", "err", "charged_micros", "final_at", "detail"],
+    guard="messages.final_at = 0",
+    returns=["id", "payer_id", "price_micros", "charged_micros"],
+)
+
+# Better news about a message that had ended: (id, state, err, final_at). No money moves.
+REVISE_MESSAGES = bulk_update(
+    "revise_messages", schema.messages, key="id", columns=["state", "err", "final_at"]
+)
+
+# What other modules define (callbacks) is run after these, in the order of its arrival.
+ORDER: tuple[Bulk, ...] = (
+    INSERT_SUBMISSIONS,
+    INSERT_MESSAGES,
+    INSERT_PARTS,
+    RELEASE_MESSAGES,
+    CLAIM_PARTS,
+    RESPOND_PARTS,
+    REQUEUE_PARTS,
+    FINISH_PARTS,
+    CANCEL_PARTS,
+    REVISE_MESSAGES,
+    INSERT_OUTBOX,
+    INSERT_EVENTS,
+    INSERT_UNMATCHED,
+    INSERT_INCOMING,
+)
