@@ -208,6 +208,7 @@ messages = Table(
     Column("own_sender", Text),
     Column("route", Text, nullable=False),  # connector ids divided by commas, best first
     Column("detail", Text),  # JSON: the answer of an HLR query
+    Column("is_deleted", SmallInteger, nullable=False),  # its owner does not want to see it
     Index("ix_messages_submission", "submission_id", "recipient"),
     Index(
         "ix_messages_scheduled",

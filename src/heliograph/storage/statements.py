@@ -10,6 +10,7 @@ __all__ = [
     "CLAIM_PARTS",
     "FINISH_MESSAGES",
     "FINISH_PARTS",
+    "HIDE_MESSAGES",
     "INSERT_EVENTS",
     "INSERT_INCOMING",
     "INSERT_MESSAGES",
@@ -100,6 +101,9 @@ REVISE_MESSAGES = bulk_update(
     "revise_messages", schema.messages, key="id", columns=["state", "err", "final_at"]
 )
 
+# Out of its owner's sight: (id, is_deleted).
+HIDE_MESSAGES = bulk_update("hide_messages", schema.messages, key="id", columns=["is_deleted"])
+
 # What other modules define (callbacks) is run after these, in the order of its arrival.
 ORDER: tuple[Bulk, ...] = (
     INSERT_SUBMISSIONS,
@@ -112,6 +116,7 @@ ORDER: tuple[Bulk, ...] = (
     FINISH_PARTS,
     CANCEL_PARTS,
     REVISE_MESSAGES,
+    HIDE_MESSAGES,
     INSERT_OUTBOX,
     INSERT_EVENTS,
     INSERT_UNMATCHED,
