@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from heliograph.protocols.sms import gsm7
@@ -48,9 +47,8 @@ _charmap_encode = codecs.charmap_encode
 _DEFAULT_FOLD_MAP = DEFAULT_TABLE.fold_map
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segmentation:
-    """A text cut into segments.
+class Segmentation(NamedTuple):
+    """A text cut into segments; a tuple because one is made for every message.
 
     ``units`` counts septets or UTF-16 units of the whole text; ``payloads`` are the segments as
     sent without header: one octet per septet, or UTF-16BE.
@@ -139,6 +137,10 @@ def segment(
     """
     if max_parts is not None and max_parts < 1:
         raise ValueError("max_parts is less than 1")
+    if not languages:
+        single = _segment_single(text, is_wide)
+        if single is not None:
+            return single
     plan = _plan(text, languages, is_wide)
     is_cut = max_parts is not None and len(plan.ends) > max_parts
     if max_parts is not None and is_cut:
@@ -169,6 +171,25 @@ def segment(
         is_wide=is_wide,
         is_cut=is_cut,
     )
+
+
+def _segment_single(text: str, is_wide: bool) -> Segmentation | None:
+    """Take the short way for a text that fits into one message, which most do."""
+    folded = gsm7.fold(text)
+    if folded is not None:
+        data = gsm7.unfold(folded)
+        units, alphabet = len(data), Alphabet.GSM7
+        if units > _SINGLE_SEPTETS:
+            return None
+    else:
+        try:
+            data = text.encode("utf-16-be")
+        except UnicodeEncodeError:
+            return None
+        units, alphabet = len(data) // 2, Alphabet.UCS2
+        if units > _SINGLE_UNITS:
+            return None
+    return Segmentation(alphabet, units, (text,), (data,), is_wide=is_wide)
 
 
 def encode_part(
@@ -248,6 +269,8 @@ def _cut_text(
 
 def _list_tables(languages: Sequence[NationalLanguage]) -> list[Gsm7Table]:
     """List the table pairs to try, those with the shortest header first."""
+    if not languages:
+        return []
     default = NationalLanguage.DEFAULT
     locking = [language for language in languages if language in LOCKING_TABLES]
     return [
