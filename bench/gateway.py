@@ -1,0 +1,119 @@
+"""Heliograph under test: set up through its command line, started in a folder, stopped."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+
+LOGIN = "bench"
+PASSWORD = "benchpsw"  # SMPP 3.4 allows eight characters (section 5.2.2)
+WINDOW = 100
+START_S = 60
+STOP_S = 60
+
+
+class GatewayFailure(Exception):
+    """The gateway could not be set up, did not start, or died."""
+
+
+def setup_commands(*, operator_port: int, callback_url: str | None) -> list[list[str]]:
+    """The command lines that prepare an empty data folder, without the program and --data."""
+    operator = {
+        "host": "127.0.0.1",
+        "port": operator_port,
+        "system_id": "bench",
+        "password": "bench",
+        "window": WINDOW,
+    }
+    settings = [part for name, value in operator.items() for part in ("--set", f"{name}={value}")]
+    commands = [
+        ["account", "create", LOGIN, "--password", PASSWORD, "--balance", "1000000000"],
+        ["connector", "add", "sink", "--kind", "smpp", *settings],
+        ["route", "add", "--connector", "sink"],
+        ["tariff", "add", "--prefix", "7", "--price", "0.01"],
+    ]
+    if callback_url:
+        commands.append(["account", "set", LOGIN, "--callback", callback_url])
+    return commands
+
+
+def serve_command(*, smpp: bool) -> list[str]:
+    """The command line of the server, without the program and --data."""
+    settings = ["limits.enforce=false", "limits.duplicates=false", "webhooks.allow_private=true"]
+    return [
+        *("serve", "--http", "127.0.0.1:0", "--smtp", "off"),
+        *("--smpp", "127.0.0.1:0" if smpp else "off"),
+        *(part for setting in settings for part in ("--set", setting)),
+    ]
+
+
+class Gateway:
+    """One gateway process and its data folder."""
+
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        self._command = list(command)
+        self._folder = folder
+        self._log = folder / "serve.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.ports: dict[str, int] = {}
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def prepare(self, *, operator_port: int, callback_url: str | None) -> None:
+        """Creates account, connector, route and tariff. Raises GatewayFailure."""
+        for arguments in setup_commands(operator_port=operator_port, callback_url=callback_url):
+            full = [*self._command, *arguments, "--data", str(self._folder)]
+            done = subprocess.run(full, capture_output=True, text=True, check=False, timeout=60)
+            if done.returncode:
+                raise GatewayFailure(f"{' '.join(full)}\n{done.stdout}{done.stderr}")
+
+    def start(self, *, smpp: bool) -> None:
+        """Starts the server and waits until it is healthy. Raises GatewayFailure."""
+        announced = self._folder / "ports.json"
+        announced.unlink(missing_ok=True)
+        full = [*self._command, *serve_command(smpp=smpp), "--data", str(self._folder)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(full, stdout=log, stderr=log)
+        until = time.monotonic() + START_S
+        while time.monotonic() < until:
+            if self._process.poll() is not None:
+                break
+            if self._is_healthy(announced):
+                return
+            time.sleep(0.05)
+        self.stop()
+        raise GatewayFailure(f"the gateway did not start:\n{self.log_tail()}")
+
+    def _is_healthy(self, announced: Path) -> bool:
+        try:
+            self.ports = json.loads(announced.read_text())
+            url = f"http://127.0.0.1:{self.ports['http']}/health"
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (OSError, ValueError, KeyError, urllib.error.URLError):
+            return False
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(timeout=STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def log_tail(self) -> str:
+        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
+        return "\n".join(lines[-20:])

@@ -1,0 +1,135 @@
+"""The scenarios: what is sent, and how the operator behaves. A new one is a function and a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway import LOGIN, PASSWORD
+
+CREDENTIALS = f"login={LOGIN}&psw={PASSWORD}"
+TEXT = "Tx{ts}+hello"
+BULK_NUMBERS = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Where a loader finds things, and which numbers it may use."""
+
+    tools: Path
+    ports: Mapping[str, int]
+    first: int  # running number of the first message
+    messages: int  # how many to send
+
+    def http_loader(self, *options: str, requests: int) -> list[str]:
+        common = ["-n", str(requests), "-s", str(self.first), "-e", "OK - "]
+        return [str(self.tools / "httpload"), *common, *options]
+
+    @property
+    def send_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['http']}/sys/send.php"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    name: str
+    about: str
+    load: Callable[[Stage], list[str]]  # the loader's command line
+    messages: int  # in one run
+    operator: Mapping[str, int] = field(default_factory=dict)  # settings of the sink
+    callbacks: bool = False
+    smpp: bool = False  # the gateway's own SMPP door is open
+    by_default: bool = True
+
+
+def load_single(stage: Stage) -> list[str]:
+    url = f"{stage.send_url}?{CREDENTIALS}&phones=791{{seq}}&mes={TEXT}"
+    return [*stage.http_loader("-c", "32", requests=stage.messages), url]
+
+
+def load_many_connections(stage: Stage) -> list[str]:
+    url = f"{stage.send_url}?{CREDENTIALS}&phones=791{{seq}}&mes={TEXT}"
+    return [*stage.http_loader("-c", "128", requests=stage.messages), url]
+
+
+def load_bulk(stage: Stage) -> list[str]:
+    body = f"{CREDENTIALS}&mes={TEXT}&phones={{list:791:{BULK_NUMBERS}}}"
+    requests = max(1, stage.messages // BULK_NUMBERS)
+    return [*stage.http_loader("-c", "2", "-B", body, requests=requests), stage.send_url]
+
+
+def load_paced(stage: Stage) -> list[str]:
+    url = f"{stage.send_url}?{CREDENTIALS}&phones=791{{seq}}&mes={TEXT}"
+    return [*stage.http_loader("-c", "32", "-R", "1000", requests=stage.messages), url]
+
+
+def load_smpp(stage: Stage) -> list[str]:
+    where = ["-P", str(stage.ports["smpp"]), "-u", LOGIN, "-k", PASSWORD, "-W", "50"]
+    return [
+        *(str(stage.tools / "smppload"), *where),
+        *("-n", str(stage.messages), "-s", str(stage.first)),
+    ]
+
+
+def load_smpp_receipts(stage: Stage) -> list[str]:
+    return [*load_smpp(stage), "-r"]
+
+
+SCENARIOS = (
+    Scenario(
+        name="single", about="HTTP single sends, 32 connections", load=load_single, messages=30_000
+    ),
+    Scenario(
+        name="bulk",
+        about="HTTP requests with 10,000 numbers",
+        load=load_bulk,
+        messages=20 * BULK_NUMBERS,
+    ),
+    Scenario(
+        name="receipts",
+        about="HTTP single sends, receipts, callbacks",
+        load=load_single,
+        messages=30_000,
+        operator={"delay": 0},
+        callbacks=True,
+    ),
+    Scenario(
+        name="distant20",
+        about="HTTP single sends, operator 20 ms away, window 100",
+        load=load_many_connections,
+        messages=20_000,
+        operator={"latency": 20},
+    ),
+    Scenario(
+        name="distant100",
+        about="HTTP single sends, operator 100 ms away, window 100",
+        load=load_many_connections,
+        messages=5_000,
+        operator={"latency": 100},
+    ),
+    Scenario(
+        name="paced",
+        about="HTTP single sends, 1,000 a second offered",
+        load=load_paced,
+        messages=5_000,
+        by_default=False,
+    ),
+    Scenario(
+        name="smpp",
+        about="SMPP to SMPP, one bind, window 50",
+        load=load_smpp,
+        messages=50_000,
+        smpp=True,
+        by_default=False,
+    ),
+    Scenario(
+        name="smpp-receipts",
+        about="SMPP to SMPP with receipts back",
+        load=load_smpp_receipts,
+        messages=50_000,
+        operator={"delay": 0},
+        smpp=True,
+        by_default=False,
+    ),
+)
