@@ -58,6 +58,7 @@ SHORT_NAMES = {
     "PS": ("Palestine", "Палестина"),
     "CD": ("DR Congo", "ДР Конго"),
     "CG": ("Congo", "Конго"),
+    "BQ": ("Caribbean Netherlands", "Карибские Нидерланды"),
     "TA": ("Tristan da Cunha", "Тристан-да-Кунья"),
     "AC": ("Ascension Island", "остров Вознесения"),
 }

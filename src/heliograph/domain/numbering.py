@@ -78,7 +78,7 @@ def normalise_recipient(text: str) -> str | None:
 def _normalise_any(text: str) -> str | None:
     if not text.isascii():  # full-width and Arabic digits are digits too
         text = "".join(str(int(sign)) if sign.isdecimal() else sign for sign in text)
-    digits = text if text.isdigit() else _NOT_DIGITS.sub("", text)
+    digits = text if text.isdecimal() else _NOT_DIGITS.sub("", text)
     if digits is text or not _PLUS_FIRST.match(text):
         if len(digits) == 11 and digits[0] == "8" and digits[1] in "3456789":
             digits = "7" + digits[1:]
