@@ -38,5 +38,8 @@ fix: .venv/.dev-ready  ## let the formatter and the linter mend what they can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+bench: .venv/.run-ready  ## messages a second, CPU, latency, losses (ARGS=--help)
+	$(BIN)/python bench/run.py $(ARGS)
+
 clean:  ## remove the environment and everything built
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache build dist

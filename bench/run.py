@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import shutil
+import signal
 import sys
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def find_command(given: str | None) -> list[str]:
 
 def main() -> int:
     arguments = read_arguments()
+    # Ended from outside, it still has to end the programs it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         scenarios = choose_scenarios(arguments.scenario)
     except KeyError as error:
