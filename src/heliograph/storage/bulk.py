@@ -1,7 +1,7 @@
 """Statements that write many rows at once, one text per engine.
 
-The hot path never writes row by row: a batch of rows goes to the database as one statement, so that on
-SQLite the interpreter lock is released once for the batch (rows travel as one JSON text through
+The hot path never writes row by row: a batch of rows goes to the database as one statement, so that
+on SQLite the interpreter lock is released once for the batch (rows travel as one JSON text through
 `json_each`), and on PostgreSQL one round trip carries arrays (`unnest`).
 """
 
@@ -20,7 +20,8 @@ __all__ = ["Bulk", "bulk_insert", "bulk_update", "transpose"]
 class Bulk:
     """One statement. A row is a sequence of values in the order of `columns`.
 
-    `returns`: the columns that come back for every row that was really written.
+    `returns`: the columns that come back for every row that was really written. `inserts`: the
+    table whose rows, known by their first column, are there once the statement is committed.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Bulk:
     sqlite: str
     postgresql: str
     returns: tuple[str, ...] = ()
+    inserts: str = ""
 
 
 def bulk_insert(table: Table, *, ignore_conflicts: bool = False) -> Bulk:
@@ -36,9 +38,7 @@ def bulk_insert(table: Table, *, ignore_conflicts: bool = False) -> Bulk:
     names = ", ".join(f'"{name}"' for name in columns)
     conflict = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
     values = ", ".join(f"json_extract(value, '$[{i}]')" for i in range(len(columns)))
-    arrays = ", ".join(
-        f"${i + 1}::{_pg_type(table, name)}[]" for i, name in enumerate(columns)
-    )
+    arrays = ", ".join(f"${i + 1}::{_pg_type(table, name)}[]" for i, name in enumerate(columns))
     # The upsert parser needs a WHERE to tell ON CONFLICT from a join's ON (SQLite, "UPSERT", 2.2).
     return Bulk(
         name=f"insert_{table.name}",
@@ -46,6 +46,7 @@ def bulk_insert(table: Table, *, ignore_conflicts: bool = False) -> Bulk:
         sqlite=f"INSERT INTO {table.name} ({names}) SELECT {values} FROM json_each(?)"
         + (f" WHERE true{conflict}" if conflict else ""),
         postgresql=f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}){conflict}",
+        inserts="" if ignore_conflicts else table.name,
     )
 
 

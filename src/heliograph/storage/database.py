@@ -37,7 +37,7 @@ class Database:
     """One database of either kind, by its SQLAlchemy address."""
 
     def __init__(self, url: str) -> None:
-        """`url`: ``sqlite+aiosqlite:///file`` or ``postgresql+asyncpg://...``. Raises ValueError."""
+        """`url`: ``sqlite+aiosqlite:///file`` or ``postgresql+asyncpg://``. Raises ValueError."""
         self.url = make_url(url)
         if self.url.drivername not in ("sqlite+aiosqlite", "postgresql+asyncpg"):
             raise ValueError(
@@ -45,6 +45,10 @@ class Database:
                 "or postgresql+asyncpg://"
             )
         self.is_sqlite = self.url.drivername.startswith("sqlite")
+        if self.is_sqlite and self.url.database in (None, "", ":memory:"):
+            raise ValueError(
+                "database.url names no file: SQLite needs one, sqlite+aiosqlite:////path"
+            )
         options: dict[str, Any] = {} if self.is_sqlite else {"pool_pre_ping": True}
         self._engine: AsyncEngine = create_async_engine(
             self.url, pool_size=4, max_overflow=4, **options
@@ -61,8 +65,19 @@ class Database:
             yield connection
 
     @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncConnection]:
+        """A connection whose SELECTs all see the same moment."""
+        async with self._reader.connect() as connection:
+            begin = "BEGIN" if self.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+            await connection.exec_driver_sql(begin)
+            try:
+                yield connection
+            finally:
+                await connection.exec_driver_sql("ROLLBACK")
+
+    @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A connection in a transaction, committed at the end of the block, rolled back on errors."""
+        """A connection in a transaction: committed after the block, rolled back on errors."""
         async with self._engine.begin() as connection:
             yield connection
 
@@ -79,7 +94,7 @@ class Database:
             return SqliteWriter(self.url.database or "")
         from heliograph.storage.postgresql_writer import PostgresqlWriter
 
-        return PostgresqlWriter(self.url.set(drivername="postgresql"))
+        return PostgresqlWriter(self.url)
 
     async def close(self) -> None:
         """Closes the pool."""

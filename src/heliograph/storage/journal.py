@@ -8,9 +8,11 @@ What a batch does is one generator (`write_batch`) that yields statements and is
 rows; the SQLite writer runs it in a thread, the PostgreSQL writer in a task, so both engines obey
 one text.
 
-When the database refuses a batch, entries are tried one by one, so that a poisoned row fails alone. When
-it is not writable at all (disk full, connection lost), entries that can be refused are refused and those
-that tell what already happened (`must_write`) are kept and tried again until they are on disk.
+When the database refuses a batch, its halves are tried, down to the entry whose row is poisoned:
+that one fails alone. When it is not writable at all (disk full, connection lost), entries that can
+be refused are refused and those that tell what already happened (`must_write`) are kept and tried
+again until they are on disk. When the connection is lost in the middle of a commit, the batch waits
+until the database can tell what became of it: nobody is told a guess.
 """
 
 from __future__ import annotations
@@ -18,16 +20,20 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
+from functools import partial
 from typing import Any, Protocol
 
 from heliograph.domain.ledger import TransferKind
 from heliograph.storage.bulk import Bulk
 from heliograph.storage.statements import (
+    CLAIM_PARTS,
     FINISH_MESSAGES,
     INSERT_SUBMISSIONS,
     INSERT_TRANSFERS,
     ORDER,
+    REQUEUE_PARTS,
+    REVISE_MESSAGES,
     TRANSFER_COLUMN,
 )
 
@@ -46,7 +52,21 @@ Script = Generator[Statement, Rows, None]
 
 
 class StorageDown(Exception):
-    """The database can not be written at the moment: nothing of the entry is on disk."""
+    """The database can not be written at the moment: nothing of the entry is on disk.
+
+    `outcome` is set by a writer that lost its connection in the middle of a commit: it tells
+    whether the transaction is on disk, or raises StorageDown while that can not be told.
+    """
+
+    def __init__(
+        self, message: str, *, outcome: Callable[[], Awaitable[bool]] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+class _IdsMissing(Exception):
+    """There is no id for a transfer at the moment."""
 
 
 class JournalClosed(Exception):
@@ -56,11 +76,12 @@ class JournalClosed(Exception):
 class Entry:
     """One unit that is written whole or not at all.
 
-    Fill in: `rows` per bulk statement; `reserve_micros` with `payer_id` and `message_count` when money has
-    to be there; `finals`, rows of FINISH_MESSAGES, whose money is resolved here; `counters`, pairs of
-    (name, how many numbers to take). Read after `done`: `error` (None: it is on disk), `is_funded`
-    (False: the balance did not cover it and nothing was written), `balance_micros` after the reserve,
-    `finished` (ids of messages that this entry made final), `firsts` (first number of each counter).
+    Fill in: `rows` per bulk statement; `reserve_micros` with `payer_id` and `message_count` when
+    money has to be there; `finals`, rows of FINISH_MESSAGES, whose money is resolved here;
+    `counters`, pairs of (name, how many numbers to take). Read after `done`: `error` (None: it is
+    on disk), `is_funded` (False: the balance did not cover it and nothing was written),
+    `balance_micros` after the reserve, `finished` (ids of messages that this entry made final),
+    `firsts` (first number of each counter).
     """
 
     __slots__ = (
@@ -163,7 +184,7 @@ class Journal:
 
     def append(self, entry: Entry) -> None:
         """Takes an entry; `entry.done(entry)` is called in the loop when its fate is known."""
-        if self._is_closing and self._task is not None and self._task.done():
+        if self._task is not None and self._task.done():
             self._fail(entry, JournalClosed("the journal is closed"))
             return
         if self._waiting_rows > _MAX_WAITING_ROWS and not entry.must_write:
@@ -192,97 +213,164 @@ class Journal:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            batch = self._next_batch()
-            started = time.perf_counter()
-            try:
-                await self._write(batch)
-            except StorageDown as down:
-                await self._sit_out(batch, down)
-                continue
-            if self._observe is not None:
-                self._observe(sum(e.size for e in batch), time.perf_counter() - started)
-            self.is_down = False
-            for entry in batch:
-                if entry.done is not None:
-                    entry.done(entry)
+            await self._write(self._next_batch())
 
     def _next_batch(self) -> list[Entry]:
+        """Takes entries from the front, up to the bound of a transaction.
+
+        A batch ends before an entry that claims a part which the same batch puts back: statements
+        run in one fixed order, so the claim would come before the putting back.
+        """
         rows = 0
+        requeued: set[int] = set()
         for index, entry in enumerate(self._waiting):
             rows += entry.size
-            if rows > _MAX_BATCH_ROWS and index:
+            claims = entry.rows.get(CLAIM_PARTS, ()) if requeued else ()
+            if index and (rows > _MAX_BATCH_ROWS or any(claim[0] in requeued for claim in claims)):
                 batch = self._waiting[:index]
                 del self._waiting[:index]
                 self._waiting_rows -= rows - entry.size
                 return batch
+            if REQUEUE_PARTS in entry.rows:
+                requeued.update(row[0] for row in entry.rows[REQUEUE_PARTS])
         batch, self._waiting = self._waiting, []
         self._waiting_rows = 0
         return batch
 
     async def _write(self, batch: list[Entry]) -> None:
-        try:
-            # At most a reserve, a post and a void per payer; taken here because the script may run
-            # in a thread.
-            first = self._take_ids(3 * len(batch)) if any(map(_moves_money, batch)) else 0
-            await self._writer.write(lambda: write_batch(batch, itertools.count(first).__next__))
-        except StorageDown:
-            raise
-        except Exception as error:
-            if len(batch) == 1:
-                batch[0].error = error
-                return
-            for entry in batch:  # somebody's row is poisoned: find whose
-                await self._write([entry])
+        """Writes a batch, in halves where the database refuses it, until every entry is settled."""
+        pieces = [batch]
+        held: list[Entry] = []
+        while pieces:
+            piece = pieces.pop()
+            started = time.perf_counter()
+            try:
+                await self._writer.write(partial(write_batch, piece, self._ids_for(piece)))
+            except StorageDown as down:
+                if not await self._await_outcome(down):
+                    rest = [entry for one in (held, piece, *reversed(pieces)) for entry in one]
+                    await self._sit_out(rest, down)
+                    return
+            except Exception as error:
+                if len(piece) > 1:  # somebody's row is poisoned: find whose
+                    middle = len(piece) // 2
+                    pieces += [piece[middle:], piece[:middle]]
+                    continue
+                if isinstance(error, _IdsMissing) and piece[0].must_write:
+                    held += piece  # what brings new ids may be right behind
+                    continue
+                piece[0].error = error
+            else:
+                if self._observe is not None:
+                    self._observe(sum(e.size for e in piece), time.perf_counter() - started)
+            self.is_down = False
+            for entry in piece:
+                _tell(entry)
+        if held:
+            await self._sit_out(held, StorageDown("no ids for transfers"), is_down=False)
 
-    async def _sit_out(self, batch: list[Entry], down: StorageDown) -> None:
-        self.is_down = True
-        kept = [entry for entry in batch if entry.must_write]
-        for entry in batch:
-            if not entry.must_write:
-                self._fail(entry, down)
-        self._waiting[:0] = kept
-        self._waiting_rows += sum(entry.size for entry in kept)
-        if self._is_closing:
-            # The database did not come back before the end: the start will find the parts as UNKNOWN.
-            for entry in self._waiting:
-                self._fail(entry, down)
-            self._waiting.clear()
-            return
-        await asyncio.sleep(_RETRY_S)
+    def _ids_for(self, batch: list[Entry]) -> Callable[[], int]:
+        """Ids for the transfers of a batch; taken here because the script may run in a thread."""
+        # A reserve for its payer, a post and a void for the payer of every final.
+        most = sum(bool(entry.payer_id) + 2 * len(entry.finals or ()) for entry in batch)
+        if not most:
+            return itertools.count().__next__
+        try:
+            return itertools.count(self._take_ids(most)).__next__
+        except Exception as error:
+            raise _IdsMissing("no ids for transfers") from error
+
+    async def _await_outcome(self, down: StorageDown) -> bool:
+        """Whether the transaction that met `down` is on disk; waits until that can be told."""
+        while down.outcome is not None:
+            self.is_down = True
+            try:
+                return await down.outcome()
+            except StorageDown:
+                self._refuse_waiting(down)
+                if self._is_closing:
+                    return False
+                await asyncio.sleep(_RETRY_S)
+        return False
+
+    async def _sit_out(
+        self, batch: list[Entry], down: StorageDown, *, is_down: bool = True
+    ) -> None:
+        """Keeps what must be written at the front of the queue, refuses the rest, waits a bit."""
+        self.is_down = is_down
+        self._waiting[:0] = batch
+        self._waiting_rows += sum(entry.size for entry in batch)
+        if is_down or self._is_closing:
+            self._refuse_waiting(down)
+        if not self._is_closing:
+            await asyncio.sleep(_RETRY_S)
+
+    def _refuse_waiting(self, down: StorageDown) -> None:
+        refused = self._waiting
+        self._waiting = []
+        if not self._is_closing:
+            # At the end nothing is kept: the next start finds such parts as UNKNOWN.
+            self._waiting = [entry for entry in refused if entry.must_write]
+            refused = [entry for entry in refused if not entry.must_write]
+        self._waiting_rows = sum(entry.size for entry in self._waiting)
+        for entry in refused:
+            self._fail(entry, down)
 
     @staticmethod
     def _fail(entry: Entry, error: Exception) -> None:
         entry.error = error
-        if entry.done is not None:
-            entry.done(entry)
+        _tell(entry)
 
 
-def _moves_money(entry: Entry) -> bool:
-    return bool(entry.payer_id or entry.finals)
+def _tell(entry: Entry) -> None:
+    """Calls `done`; an error in it must not stop the journal."""
+    if entry.done is None:
+        return
+    try:
+        entry.done(entry)
+    except Exception as error:
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": "an entry's `done` failed", "exception": error}
+        )
 
 
 def write_batch(batch: list[Entry], next_id: Callable[[], int]) -> Script:
     """The statements of one transaction; see Entry for what they mean."""
+    wanted: dict[str, int] = {}
     for entry in batch:  # a second try begins anew
         entry.error = None
         entry.is_funded = True
         entry.finished = []
         entry.firsts = []
-        if entry.counters:
-            taken = dict((yield "take_counters", list(entry.counters)))
-            entry.firsts = [taken[name] - count for name, count in entry.counters]
+        for name, count in entry.counters or ():
+            wanted[name] = wanted.get(name, 0) + count
+    if wanted:
+        yield from _count(batch, wanted)
     transfers: Rows = []
     effects: dict[int, int] = {}
     if any(entry.reserve_micros or entry.payer_id for entry in batch):
         yield from _reserve(batch, next_id, transfers, effects)
     funded = [entry for entry in batch if entry.is_funded]
-    for bulk, rows in _gather(funded):
-        yield bulk, rows
+    gathered = _gather(funded)
+    revised = gathered.pop(REVISE_MESSAGES, None)
+    yield from gathered.items()
     yield from _finish(funded, next_id, transfers, effects)
+    if revised:  # after the end that they are better news about
+        yield REVISE_MESSAGES, revised
     if effects:
         yield "adjust_balances", sorted(effects.items())
     if transfers:
         yield INSERT_TRANSFERS, transfers
+
+
+def _count(batch: list[Entry], wanted: dict[str, int]) -> Script:
+    # In one order, so that nodes never wait for each other in a circle.
+    rows = yield "take_counters", sorted(wanted.items())
+    following = {name: upto - wanted[name] for name, upto in rows}
+    for entry in batch:
+        for name, count in entry.counters or ():
+            entry.firsts.append(following[name])
+            following[name] += count
 
 
 def _reserve(
@@ -322,7 +410,7 @@ def _reserve(
             transfers.append((transfer_id, payer, kind, total, -total, count, now_ms, ""))
 
 
-def _gather(batch: Iterable[Entry]) -> list[tuple[Bulk, Rows]]:
+def _gather(batch: Iterable[Entry]) -> dict[Bulk, Rows]:
     gathered: dict[Bulk, Rows] = {bulk: [] for bulk in ORDER}
     for entry in batch:
         for bulk, rows in entry.rows.items():
@@ -330,7 +418,7 @@ def _gather(batch: Iterable[Entry]) -> list[tuple[Bulk, Rows]]:
                 gathered[bulk] += rows
             else:
                 gathered[bulk] = list(rows)
-    return [(bulk, rows) for bulk, rows in gathered.items() if rows]
+    return {bulk: rows for bulk, rows in gathered.items() if rows}
 
 
 def _finish(
@@ -340,8 +428,9 @@ def _finish(
     owner: dict[int, Entry] = {}
     for entry in batch:
         for row in entry.finals or ():
-            finals.append(row)
-            owner[row[0]] = entry
+            if row[0] not in owner:  # the first end counts
+                finals.append(row)
+                owner[row[0]] = entry
     if not finals:
         return
     finished = yield FINISH_MESSAGES, finals

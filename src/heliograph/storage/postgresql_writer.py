@@ -1,13 +1,15 @@
 """The journal's writer on PostgreSQL: one asyncpg connection, arrays through `unnest`.
 
-The connection is made again when it was lost; a batch whose commit was not confirmed is reported as not
-written, which is safe because every insert has a unique id: a second try of the same rows would be refused
-by its keys and never doubled.
+The connection is made again when it was lost. When it was lost in the middle of a commit, a row
+that only that transaction can have written tells afterwards whether it was committed.
 """
 
 from __future__ import annotations
 
+import asyncio
+import secrets
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -15,6 +17,7 @@ from sqlalchemy import URL
 
 from heliograph.storage.bulk import Bulk, transpose
 from heliograph.storage.journal import Rows, Script, StorageDown
+from heliograph.storage.statements import FINISH_MESSAGES
 
 __all__ = ["PostgresqlWriter"]
 
@@ -30,51 +33,98 @@ _FIXED = {
     'RETURNING c.name, c."next"',
 }
 _WIDTHS = {"lock_balances": 1, "adjust_balances": 2, "take_counters": 2}
-_LOST = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.DiskFullError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.DeadlockDetectedError,
-)
+# Conditions of the server, by class of SQLSTATE (PostgreSQL manual, appendix A): connection (08),
+# invalid password (28), missing database (3D), rollback by the server (40), insufficient resources
+# (53), intervention of an operator (57), system error (58). And of single states: read-only
+# (25006), idle for too long (25P03), lock not available (55P03).
+_DOWN_CLASSES = frozenset({"08", "28", "3D", "40", "53", "57", "58"})
+_DOWN_STATES = frozenset({"25006", "25P03", "55P03"})
+_COLLISIONS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_TRIES = 5
+_CONNECT_S = 10.0
+# Without a bound a host that vanished would hold the journal until TCP gives up, a quarter of an
+# hour.
+_STATEMENT_S = 30.0
+_END_SESSION = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1"
+_END_TRIES = 40
+_END_PAUSE_S = 0.05
 
 
 class PostgresqlWriter:
     """A BatchWriter on one PostgreSQL connection."""
 
     def __init__(self, url: URL) -> None:
-        self._dsn = url.render_as_string(hide_password=False)
+        """`url`: a SQLAlchemy address; its `ssl` parameter is what libpq calls `sslmode`."""
+        query = {("sslmode" if key == "ssl" else key): value for key, value in url.query.items()}
+        self._dsn = url.set(drivername="postgresql", query=query).render_as_string(
+            hide_password=False
+        )
         self._connection: Any = None
+        self._session = ""
 
     async def open(self) -> None:
         """Connects. Raises StorageDown."""
+        session = f"heliograph-journal-{secrets.token_hex(8)}"
         try:
-            self._connection = await asyncpg.connect(
-                self._dsn, server_settings={"synchronous_commit": "on"}
+            connection = await asyncpg.connect(
+                self._dsn,
+                server_settings={"synchronous_commit": "on", "application_name": session},
+                timeout=_CONNECT_S,
+                command_timeout=_STATEMENT_S,
             )
-        except _LOST as error:
+            await _end_session(connection, self._session)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise StorageDown(f"the database can not be reached: {error}") from error
+        self._connection, self._session = connection, session
 
     async def write(self, script_of: Callable[[], Script]) -> None:
-        """Runs a script in one transaction. Raises StorageDown, or asyncpg's error for a bad row."""
+        """Runs a script in one transaction. Raises StorageDown, or asyncpg's word on a bad row."""
+        if self._connection is None or self._connection.is_closed():
+            await self.open()
+        for attempt in range(1, _TRIES + 1):
+            try:
+                probe = await self._run_to_commit(script_of())
+                break
+            except _COLLISIONS as error:  # with another node: the loser begins anew
+                if attempt == _TRIES:
+                    raise StorageDown(f"the database is too busy: {error}") from error
         try:
-            if self._connection is None or self._connection.is_closed():
-                await self.open()
-            async with self._connection.transaction():
-                await self._run(script_of())
-        except _LOST as error:
-            raise StorageDown(f"the database can not be written: {error}") from error
+            await self._connection.execute("COMMIT")
+        except BaseException as error:
+            self._connection.terminate()
+            if not _is_down(error):
+                raise
+            raise StorageDown(
+                f"the database went away during a commit: {error}",
+                outcome=partial(self._was_committed, probe),
+            ) from error
 
     async def close(self) -> None:
         """Closes the connection."""
         if self._connection is not None:
             await self._connection.close()
 
-    async def _run(self, script: Script) -> None:
+    async def _run_to_commit(self, script: Script) -> tuple[str, int] | None:
+        """Runs the script in a new transaction and leaves it open.
+
+        Returns (question, id) that finds a row once the transaction is committed; None when the
+        script wrote nothing that could tell.
+        """
+        connection = self._connection
+        try:
+            await connection.execute("BEGIN")
+            return await self._run(script)
+        except BaseException as error:
+            try:
+                await connection.execute("ROLLBACK", timeout=_CONNECT_S)
+            except Exception:
+                connection.terminate()
+            if _is_down(error) and not isinstance(error, _COLLISIONS):
+                raise StorageDown(f"the database can not be written: {error}") from error
+            raise
+
+    async def _run(self, script: Script) -> tuple[str, int] | None:
+        probe: tuple[str, int] | None = None
         answer: Rows | None = None
         try:
             while True:
@@ -83,6 +133,52 @@ class PostgresqlWriter:
                     sql, width = statement.postgresql, len(statement.columns)
                 else:
                     sql, width = _FIXED[statement], _WIDTHS[statement]
-                answer = [tuple(r) for r in await self._connection.fetch(sql, *transpose(rows, width))]
+                arrays = transpose(rows, width)
+                answer = [tuple(r) for r in await self._connection.fetch(sql, *arrays)]
+                if isinstance(statement, Bulk):
+                    probe = _probe_of(statement, rows, answer) or probe
         except StopIteration:
+            return probe
+
+    async def _was_committed(self, probe: tuple[str, int] | None) -> bool:
+        """Whether the transaction that `probe` belongs to is on disk. Raises StorageDown."""
+        if self._connection is None or self._connection.is_closed():
+            await self.open()
+        try:
+            return probe is not None and bool(
+                await self._connection.fetchval(probe[0], probe[1], timeout=_STATEMENT_S)
+            )
+        except Exception as error:
+            self._connection.terminate()
+            raise StorageDown(f"the database does not answer: {error}") from error
+
+
+async def _end_session(connection: Any, session: str) -> None:
+    """Ends a lost session: on the server it may still hold locks, or be about to commit."""
+    if not session:
+        return
+    for _ in range(_END_TRIES):
+        if not await connection.fetch(_END_SESSION, session):
             return
+        await asyncio.sleep(_END_PAUSE_S)
+    connection.terminate()
+    raise ConnectionError("the session before this one does not end")
+
+
+def _probe_of(statement: Bulk, rows: Rows, answer: Rows) -> tuple[str, int] | None:
+    # A batch without any of the two (states of parts only) may be written twice without harm.
+    if statement.inserts:
+        return f"SELECT 1 FROM {statement.inserts} WHERE id = $1", rows[0][0]
+    if statement is FINISH_MESSAGES and answer:
+        return "SELECT 1 FROM messages WHERE id = $1 AND final_at <> 0", answer[0][0]
+    return None
+
+
+def _is_down(error: BaseException) -> bool:
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return state[:2] in _DOWN_CLASSES or state in _DOWN_STATES
+    # The driver's "this value does not fit the column" is an InterfaceError too, and a ValueError.
+    if isinstance(error, ValueError):
+        return False
+    return isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)

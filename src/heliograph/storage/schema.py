@@ -1,12 +1,12 @@
 """The tables. SQLAlchemy Core metadata is the one description; the migrations create it.
 
-Conventions: `id` is a 64-bit integer; `*_at` is UTC epoch milliseconds, 0 for "never"; money is micros;
-states and kinds are the numbers of the enums in `domain`. Hot tables (submissions, messages,
-parts) are narrow and their indices are partial where only open rows are ever looked for, so that
-an insert costs the same with ten million rows as with none.
+Conventions: `id` is a 64-bit integer; `*_at` is UTC epoch milliseconds, 0 for "never"; money is
+micros; states and kinds are the numbers of the enums in `domain`. Hot tables (submissions,
+messages, parts) are narrow and their indices are partial where only open rows are ever looked for,
+so that an insert costs the same with ten million rows as with none.
 
-A part's id is its message's id and its number (``message_id << 8 | seq``), so the parts of a message are
-neighbours and need no index of their own.
+A part's id is its message's id and its number (``message_id << 8 | seq``), so the parts of a
+message are neighbours and need no index of their own.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ prefixes = Table(  # imported numbering: overrides the packaged plan
     _text("region"),
 )
 
-# --- traffic: one row per call, per recipient, per segment -----------------------------------------
+# --- traffic: one row per call, per recipient, per segment ----------------------------------------
 
 submissions = Table(
     "submissions",
@@ -304,7 +304,7 @@ incoming = Table(  # messages from handsets
     Index("ix_incoming_account", "account_id", "id"),
 )
 
-# --- callbacks: written in the transaction of what they tell ----------------------------------------
+# --- callbacks: written in the transaction of what they tell --------------------------------------
 
 outbox = Table(
     "outbox",

@@ -1,6 +1,7 @@
 """The journal's writer on SQLite: one connection in one thread.
 
-The statements release the interpreter lock once for a whole batch; the event loop goes on meanwhile.
+The statements release the interpreter lock once for a whole batch; the event loop goes on
+meanwhile.
 """
 
 from __future__ import annotations
@@ -29,10 +30,30 @@ _FIXED = {
     'WHERE true ON CONFLICT (name) DO UPDATE SET "next" = "next" + excluded."next" - 1 '
     'RETURNING name, "next"',
 }
-# Checkpoints copy the log into the database file and fsync it: rarer is cheaper, and a start that has
-# to replay 16 MB of log still takes a fraction of a second.
+# Checkpoints copy the log into the database file and fsync it: rarer is cheaper, and a start that
+# has to replay 16 MB of log still takes a fraction of a second.
 _CHECKPOINT_PAGES = 4000
 _CACHE_KIB = 64 * 1024
+
+# What the database itself suffers from. Everything else that SQLite raises is about the row or the
+# statement: SQLITE_ERROR too, whose class (OperationalError) would tell otherwise.
+_DOWN_CODES = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOLFS,
+        sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
 
 _encode = msgspec.json.Encoder().encode
 
@@ -50,7 +71,8 @@ class SqliteWriter:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
 
     async def write(self, script_of: Callable[[], Script]) -> None:
-        """Runs a script in one transaction. Raises StorageDown, or sqlite3.Error for a bad row."""
+        """Runs a script in one transaction. Raises StorageDown, or what a bad row led to
+        (sqlite3.Error, UnicodeEncodeError ...)."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._write, script_of)
 
     async def close(self) -> None:
@@ -65,7 +87,7 @@ class SqliteWriter:
                 connection.execute(pragma)
             connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
             connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise StorageDown(f"the database file can not be opened: {error}") from error
         self._connection = connection
 
@@ -84,7 +106,7 @@ class SqliteWriter:
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.rollback()
-            if isinstance(error, sqlite3.OperationalError):
+            if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DOWN_CODES:
                 raise StorageDown(f"the database can not be written: {error}") from error
             raise
         except BaseException:

@@ -47,7 +47,8 @@ RELEASE_MESSAGES = bulk_update(
     guard="messages.final_at = 0",
 )
 
-# Just before the wire: (id, state, connector_id, submitted_at). Only what still waits may be claimed.
+# Just before the wire: (id, state, connector_id, submitted_at). Only what still waits may be
+# claimed.
 CLAIM_PARTS = bulk_update(
     "claim_parts",
     schema.parts,
@@ -104,7 +105,8 @@ REVISE_MESSAGES = bulk_update(
 # Out of its owner's sight: (id, is_deleted).
 HIDE_MESSAGES = bulk_update("hide_messages", schema.messages, key="id", columns=["is_deleted"])
 
-# What other modules define (callbacks) is run after these, in the order of its arrival.
+# What other modules define (callbacks) is run after these, in the order of its arrival; then the
+# ends of messages with their money (FINISH_MESSAGES), then the better news (REVISE_MESSAGES).
 ORDER: tuple[Bulk, ...] = (
     INSERT_SUBMISSIONS,
     INSERT_MESSAGES,
@@ -115,7 +117,6 @@ ORDER: tuple[Bulk, ...] = (
     REQUEUE_PARTS,
     FINISH_PARTS,
     CANCEL_PARTS,
-    REVISE_MESSAGES,
     HIDE_MESSAGES,
     INSERT_OUTBOX,
     INSERT_EVENTS,
