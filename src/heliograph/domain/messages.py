@@ -195,6 +195,7 @@ class Message:
         "due_at",
         "err",
         "expires_at",
+        "final_at",
         "id",
         "mccmnc",
         "own_sender",
@@ -235,6 +236,7 @@ class Message:
         self.part_count = part_count
         self.price_micros = price_micros
         self.charged_micros = 0
+        self.final_at = 0
         self.created_at = created_at
         self.expires_at = expires_at
         self.due_at = due_at

@@ -1,0 +1,278 @@
+"""From a request to messages: who gets what, in how many parts, at which price, over which route.
+
+Pure: it reads snapshots (account, tariff, routes, numbering) and answers with drafts or a refusal. Nothing is
+stored here and no id is made.
+
+The order of checks is that of the API (send.php reference, 6.3): numbers, then text and sender, then
+route; funds are checked by the journal. A request fails only when every recipient fails.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from heliograph.domain import texts
+from heliograph.domain.accounts import Account
+from heliograph.domain.messages import MAX_PARTS, MessageType
+from heliograph.domain.numbering import NumberingPlan, normalise_recipient
+from heliograph.domain.refusals import Refusal
+from heliograph.domain.requests import Entry, SendRequest
+from heliograph.domain.routing import RouteTable
+from heliograph.domain.schedule import parse_time
+from heliograph.domain.senders import is_valid_sender
+from heliograph.domain.tariffs import TariffPlan
+from heliograph.protocols.sms.binary import parse_binary
+from heliograph.protocols.sms.errors import SmsCodecError
+from heliograph.protocols.sms.segmentation import count_parts, segment
+from heliograph.protocols.sms.transliteration import transliterate
+from heliograph.protocols.sms.wap_push import build_wap_push
+
+__all__ = ["Draft", "Plan", "Rules", "plan_request"]
+
+_EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,190}\.[^@\s,;<>\".]{2,63}")
+_NICKNAME = re.compile(r"@[A-Za-z0-9_]{3,64}|#\d{1,20}")
+_NO_TEXT = frozenset({MessageType.HLR, MessageType.PING})
+_SEGMENTED = frozenset({MessageType.SMS, MessageType.FLASH})
+
+
+@dataclass(slots=True, kw_only=True)
+class Rules:
+    """What a plan is made from: snapshots of the configuration."""
+
+    plan: TariffPlan | None
+    routes: RouteTable
+    numbering: NumberingPlan
+    default_valid_ms: int
+    max_recipients: int
+
+
+@dataclass(slots=True)
+class Draft:
+    """One recipient. `refusal` set: it gets nothing, and `part_count` and `price_micros` are 0.
+
+    `own_text`, `own_sender` None: those of the plan.
+    """
+
+    recipient: str
+    mccmnc: str = ""
+    part_count: int = 0
+    price_micros: int = 0
+    refusal: Refusal | None = None
+    route: tuple[int, ...] = ()
+    due_at: int = 0
+    own_text: str | None = None
+    own_sender: str | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """A request that can be stored: common attributes and a draft per recipient."""
+
+    type: MessageType
+    sender: str
+    text: str
+    comment: str
+    drafts: list[Draft]
+    options: dict[str, Any] = field(default_factory=dict)
+    part_count: int = 0
+    price_micros: int = 0
+    refusal: Refusal | None = None
+
+
+@dataclass(slots=True)
+class _Text:
+    """One entry's text, ready to send."""
+
+    type: MessageType
+    text: str
+    comment: str
+    part_count: int
+
+
+def plan_request(request: SendRequest, rules: Rules, now_ms: int) -> Plan | Refusal:
+    """Plan of a request, or the refusal of its parameters or date (no message exists then).
+
+    `plan.refusal` is set when every recipient failed: the refusal of the whole request.
+    """
+    account = request.account
+    try:
+        due_at = _due_at(request, account, request.tz_minutes, now_ms)
+    except ValueError:
+        return Refusal.BAD_DATE
+    plan: Plan | None = None
+    seen: set[str] = set()
+    is_list = len(request.entries) > 1
+    for entry in request.entries:
+        ready = _prepare_text(entry.text, request)
+        if ready is None:
+            return Refusal.BAD_PARAMETERS
+        if plan is None:
+            sender = _choose_sender(request.sender, account, ready.type)
+            plan = Plan(
+                ready.type, sender, ready.text, ready.comment, [], dict(request.options)
+            )
+        if entry.tz_minutes is not None:
+            try:
+                due_at = _due_at(request, account, entry.tz_minutes, now_ms)
+            except ValueError:
+                return Refusal.BAD_DATE
+        _draft_entry(plan, entry, ready, is_list=is_list, due_at=due_at, seen=seen)
+    if plan is None or not plan.drafts or len(plan.drafts) > rules.max_recipients:
+        return Refusal.BAD_PARAMETERS
+    _price(plan, request, rules, now_ms)
+    return plan
+
+
+def _due_at(request: SendRequest, account: Account, tz: int | None, now_ms: int) -> int:
+    if not request.time:
+        return 0
+    return parse_time(request.time, account.timezone_minutes if tz is None else tz, now_ms)
+
+
+def _choose_sender(sender: str | None, account: Account, type: MessageType) -> str:
+    if type is MessageType.HLR:
+        return "HLR"  # clients recognise the answer of a query by it (status.php, 1.4)
+    return account.default_sender if sender is None else sender
+
+
+def _prepare_text(raw: str, request: SendRequest) -> _Text | None:
+    """The entry's text as it will be sent; None when it can not be."""
+    type, text, comment = request.type, raw, ""
+    if type is MessageType.BINARY:
+        return _prepare_binary(text, request)
+    if "~~~" in text:
+        text, comment = texts.split_comment(text)
+    if text.startswith("__"):
+        prefix, text = texts.take_prefix(text)
+        type = type if prefix is None else prefix
+    if type in _NO_TEXT:
+        return _Text(type, text, comment, 1)
+    if not text and not (type is MessageType.MMS and request.options.get("subject")):
+        return None
+    if request.translit:
+        text = transliterate(text, request.translit)
+    if type is MessageType.WAP_PUSH:
+        return _prepare_push(text, comment)
+    if type not in _SEGMENTED:
+        return _Text(type, text, comment, 1)
+    part_count = count_parts(text)[1]
+    most = min(request.max_parts or MAX_PARTS, MAX_PARTS)
+    if part_count > most:
+        cut = segment(text, max_parts=most)
+        text, part_count = "".join(cut.parts), len(cut.parts)
+    return _Text(type, text, comment, part_count)
+
+
+def _prepare_binary(text: str, request: SendRequest) -> _Text | None:
+    try:
+        binary = parse_binary(text, is_hex=request.binary_is_hex)
+        part_count = binary.count_parts()
+    except SmsCodecError:
+        return None
+    request.options.update(binary.options())
+    return _Text(MessageType.BINARY, binary.hex(), "", part_count)
+
+
+def _prepare_push(text: str, comment: str) -> _Text | None:
+    link, _, title = text.partition("\n")
+    try:
+        part_count = build_wap_push(link, title).count_parts()
+    except SmsCodecError:
+        return None
+    return _Text(MessageType.WAP_PUSH, text, comment, part_count)
+
+
+def _draft_entry(
+    plan: Plan, entry: Entry, ready: _Text, *, is_list: bool, due_at: int, seen: set[str]
+) -> None:
+    own_text = ready.text if is_list and ready.text != plan.text else None
+    own_sender = entry.sender
+    for raw in entry.recipients:
+        recipient = _normalise(raw, plan.type)
+        if recipient is None:
+            digits = "".join(c for c in raw if c.isdigit()) or raw[:40]
+            plan.drafts.append(Draft(digits, refusal=Refusal.BAD_NUMBER))
+            continue
+        if recipient in seen and not is_list:
+            continue  # repeated numbers in one request are sent once (send.php, 2.4)
+        seen.add(recipient)
+        plan.drafts.append(
+            Draft(
+                recipient,
+                part_count=ready.part_count,
+                due_at=due_at,
+                own_text=own_text,
+                own_sender=own_sender,
+            )
+        )
+
+
+def _normalise(raw: str, type: MessageType) -> str | None:
+    if type is MessageType.EMAIL:
+        address = raw.strip()
+        return address if _EMAIL.fullmatch(address) else None
+    if type is MessageType.TELEGRAM and raw[:1] in "@#":
+        return raw if _NICKNAME.fullmatch(raw) else None
+    return normalise_recipient(raw)
+
+
+def _price(plan: Plan, request: SendRequest, rules: Rules, now_ms: int) -> None:
+    """Fills in networks, prices and routes, and the sums of the plan."""
+    account, type = request.account, plan.type
+    sender_refusal = _judge_sender(plan.sender, type)
+    lookup = rules.numbering.lookup
+    tariff = rules.plan
+    for draft in plan.drafts:
+        if draft.refusal is not None:
+            continue
+        if type is not MessageType.EMAIL and draft.recipient[0] not in "@#":
+            origin = lookup(draft.recipient)
+            draft.mccmnc = "" if origin is None else origin.mccmnc
+        refusal = sender_refusal
+        if draft.own_sender is not None:
+            refusal = _judge_sender(draft.own_sender, type)
+        if refusal is None:
+            draft.route = rules.routes.choose(
+                account_id=account.id,
+                type=type,
+                recipient=draft.recipient,
+                mccmnc=draft.mccmnc,
+                sender=plan.sender if draft.own_sender is None else draft.own_sender,
+                ticket=hash(draft.recipient) ^ now_ms,
+            )
+            price = None
+            if tariff is not None and draft.route:
+                price = tariff.price(type, draft.mccmnc, draft.recipient)
+            # A message that nobody carries and one that nobody priced are alike to the client.
+            refusal = Refusal.NO_ROUTE if price is None else None
+        if refusal is not None:
+            draft.refusal, draft.part_count = refusal, 0
+            continue
+        if not account.is_test:
+            assert price is not None
+            draft.price_micros = price * draft.part_count
+        plan.part_count += draft.part_count
+        plan.price_micros += draft.price_micros
+    if not plan.part_count:
+        plan.refusal = _speak_for_all(plan.drafts)
+
+
+def _judge_sender(sender: str, type: MessageType) -> Refusal | None:
+    if not sender or type is MessageType.EMAIL or is_valid_sender(sender):
+        return None
+    return Refusal.SENDER_DENIED
+
+
+_CHECK_ORDER = (Refusal.BAD_NUMBER, Refusal.TEXT_DENIED, Refusal.SENDER_DENIED)
+
+
+def _speak_for_all(drafts: list[Draft]) -> Refusal:
+    """When every recipient failed: the refusal that the order of checks meets first, unless some
+    recipients got past that check."""
+    refusals = [d.refusal for d in drafts if d.refusal is not None]
+    for refusal in _CHECK_ORDER:
+        if all(r is refusal for r in refusals):
+            return refusal
+    return next((r for r in refusals if r is not Refusal.BAD_NUMBER), Refusal.BAD_NUMBER)

@@ -1,0 +1,480 @@
+"""Dispatch: from committed messages to connectors, and back with their outcomes.
+
+A part waits in its connector's lanes, takes a slot, is claimed on disk, goes to the wire, and comes back with
+one outcome. Because the journal keeps the order of entries, an outcome is on disk before the claim that reuses its
+slot: after a crash at most as many parts are of unknown outcome as the windows have slots.
+
+A part whose slot was free at accept time is claimed by the accepting transaction itself, which saves a
+commit; that is the usual way when the upstream keeps up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from heliograph.connectors.base import (
+    Connector,
+    Incoming,
+    Outcome,
+    OutcomeKind,
+    ReceiptReport,
+    UnknownPolicy,
+)
+from heliograph.domain.messages import FINAL_STATES, Message, MessageState, Part
+from heliograph.domain.retries import submit_retry_ms
+from heliograph.observability import Metrics
+from heliograph.queueing.lanes import Lanes
+from heliograph.services.changes import Bookkeeping, Changes
+from heliograph.services.receipts import Receipts
+from heliograph.services.tracker import Tracker
+from heliograph.storage.database import Database
+from heliograph.storage.journal import Entry, Journal
+from heliograph.storage.messages import waiting_accounts, waiting_messages
+from heliograph.storage.statements import CLAIM_PARTS
+
+__all__ = ["Dispatch", "Upstream"]
+
+# Parts claimed by one journal entry: a few full windows.
+_CLAIM_MAX = 512
+# Parts read at once by the feeder.
+_FEED_PAGE = 5_000
+# A late answer may still come for so long before the policy for unknown outcomes is applied.
+_UNKNOWN_GRACE_MS = 10_000
+# An upstream that is down for so long loses its waiting parts to the next one of their routes.
+_FAILOVER_MS = 5_000
+
+
+class Upstream:
+    """A connector with what waits for it."""
+
+    __slots__ = ("connector", "down_since", "feeding", "lanes", "outgoing", "retries")
+
+    def __init__(self, connector: Connector) -> None:
+        self.connector = connector
+        self.lanes = Lanes()
+        self.outgoing: list[Part] = []
+        # (when, part id, part): parts that are to be tried again or whose outcome is unknown
+        self.retries: list[tuple[int, int, Part]] = []
+        self.feeding: asyncio.Task[None] | None = None
+        self.down_since = 0
+
+
+class Dispatch:
+    """Drives all connectors. Implements ConnectorEvents; called in the event loop only."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        database: Database,
+        tracker: Tracker,
+        books: Bookkeeping,
+        receipts: Receipts,
+        clock: Callable[[], int],
+        metrics: Metrics,
+    ) -> None:
+        self._journal = journal
+        self._database = database
+        self._tracker = tracker
+        self._books = books
+        self._receipts = receipts
+        self._clock = clock
+        self._metrics = metrics
+        self._upstreams: dict[int, Upstream] = {}
+        self._flush_due: set[int] = set()
+
+    # --- upstreams ---------------------------------------------------------------------------------
+
+    @property
+    def upstreams(self) -> dict[int, Upstream]:
+        """By connector id."""
+        return self._upstreams
+
+    async def attach(self, connector: Connector) -> None:
+        """Begins to use a connector, and takes up what waits for it on disk."""
+        upstream = self._upstreams[connector.id] = Upstream(connector)
+        async with self._database.read() as connection:
+            for account_id, first_part_id in await waiting_accounts(connection, connector.id):
+                upstream.lanes.spilled[account_id] = first_part_id - 1
+        await connector.start(self)
+        self._feed(upstream)
+
+    async def detach(self, connector_id: int, drain_s: float) -> None:
+        """Stops using a connector; what waits for it stays on disk or goes another way."""
+        upstream = self._upstreams.pop(connector_id, None)
+        if upstream is None:
+            return
+        waiting = upstream.lanes.drain()
+        await upstream.connector.stop(drain_s)
+        self._enqueue(part for part in waiting if self._elsewhere(part) is not None)
+
+    # --- in: from acceptance -----------------------------------------------------------------------
+
+    def claim_now(self, route: tuple[int, ...], part_count: int) -> int:
+        """Takes slots for a message that is about to be accepted; the connector's id, or 0."""
+        for connector_id in route:
+            upstream = self._upstreams.get(connector_id)
+            if upstream is None or not upstream.connector.is_up:
+                continue
+            if not upstream.lanes.is_empty():
+                return 0
+            taken = upstream.connector.take(part_count)
+            if taken == part_count:
+                return connector_id
+            upstream.connector.give_back(taken)
+            return 0
+        return 0
+
+    def unclaim(self, connector_id: int, part_count: int) -> None:
+        """The acceptance failed: its slots are free again."""
+        if upstream := self._upstreams.get(connector_id):
+            upstream.connector.give_back(part_count)
+
+    def send_claimed(self, messages: Iterable[Message], connector_id: int) -> None:
+        """Messages that were accepted and claimed in one: to the wire at the end of this turn."""
+        upstream = self._upstreams.get(connector_id)
+        for message in messages:
+            self._tracker.live[message.id] = message
+            if upstream is not None:
+                upstream.outgoing += message.parts
+        if upstream is None:
+            self.report_lost([part for m in messages for part in m.parts])
+            return
+        self._flush_later(upstream)
+
+    def enqueue(self, messages: Iterable[Message], *, is_bulk: bool) -> None:
+        """Messages that are committed and wait for a slot."""
+        touched: dict[int, Upstream] = {}
+        for message in messages:
+            connector_id = self._best(message)
+            upstream = self._upstreams.get(connector_id)
+            if upstream is None:
+                continue  # stays on disk until its connector is attached again
+            kept = False
+            for part in message.parts:
+                part.connector_id = connector_id
+                kept |= upstream.lanes.push(part, is_bulk=is_bulk)
+            if kept:
+                self._tracker.live[message.id] = message
+            touched[connector_id] = upstream
+        for upstream in touched.values():
+            self._pump(upstream)
+
+    # --- out: claims and the wire ------------------------------------------------------------------
+
+    def _best(self, message: Message) -> int:
+        for connector_id in message.route:
+            upstream = self._upstreams.get(connector_id)
+            if upstream is not None and upstream.connector.is_up:
+                return connector_id
+        return next((c for c in message.route if c in self._upstreams), 0)
+
+    def _pump(self, upstream: Upstream) -> None:
+        """Fills free slots from the lanes."""
+        connector = upstream.connector
+        while len(upstream.lanes):
+            taken = connector.take(min(len(upstream.lanes), _CLAIM_MAX))
+            if not taken:
+                break
+            now_ms = self._clock()
+            parts = upstream.lanes.pop(taken)
+            fit = [p for p in parts if self._may_send(p, now_ms)]
+            if len(fit) < taken:
+                connector.give_back(taken - len(fit))
+            if fit:
+                self._claim(upstream, fit, now_ms)
+        if upstream.lanes.spilled and len(upstream.lanes) < _FEED_PAGE // 2:
+            self._feed(upstream)
+
+    @staticmethod
+    def _may_send(part: Part, now_ms: int) -> bool:
+        # What has expired meanwhile is ended by the clockwork; deleted messages are final already.
+        message = part.message
+        return (
+            part.state is MessageState.QUEUED
+            and message.state not in FINAL_STATES
+            and message.expires_at > now_ms
+        )
+
+    def _claim(self, upstream: Upstream, parts: list[Part], now_ms: int) -> None:
+        connector_id = upstream.connector.id
+        state = MessageState.SUBMITTING
+        rows = []
+        for part in parts:
+            part.state = state
+            part.connector_id = connector_id
+            part.submitted_at = now_ms
+            rows.append((part.id, int(state), connector_id, now_ms))
+        entry = Entry({CLAIM_PARTS: rows}, now_ms=now_ms)
+        entry.done = partial(self._claimed, upstream, parts)
+        self._journal.append(entry)
+
+    def _claimed(self, upstream: Upstream, parts: list[Part], entry: Entry) -> None:
+        if entry.error is None:
+            upstream.outgoing += parts
+            self._flush_later(upstream)
+            return
+        for part in parts:
+            part.state = MessageState.QUEUED
+        upstream.connector.give_back(len(parts))
+        upstream.lanes.push_back(parts)  # the next tick tries again
+
+    def _flush_later(self, upstream: Upstream) -> None:
+        connector_id = upstream.connector.id
+        if connector_id not in self._flush_due:
+            self._flush_due.add(connector_id)
+            asyncio.get_running_loop().call_soon(self._flush, upstream)
+
+    def _flush(self, upstream: Upstream) -> None:
+        self._flush_due.discard(upstream.connector.id)
+        parts, upstream.outgoing = upstream.outgoing, []
+        if parts:
+            self._metrics.submitted(len(parts))
+            upstream.connector.submit(parts)
+
+    # --- back: outcomes ----------------------------------------------------------------------------
+
+    def report_outcomes(
+        self, connector: Connector, outcomes: Sequence[tuple[Part, Outcome]]
+    ) -> None:
+        """Writes what became of submitted parts, and refills the slots that they left."""
+        changes = Changes(self._clock())
+        accepted: list[Part] = []
+        for part, outcome in outcomes:
+            if outcome.kind is OutcomeKind.ACCEPTED and part.state not in FINAL_STATES:
+                self._books.accept_part(changes, part, outcome.external_id)
+                accepted.append(part)
+            elif part.state is MessageState.SUBMITTING:
+                self._settle(connector, changes, part, outcome)
+            else:
+                detail = f"{outcome.kind.name} {outcome.external_id} when {part.state.name}"
+                self._books.note(changes, part.message.id, part.seq, "late answer", detail)
+        self._write(changes)
+        if self._receipts.has_early(connector.id):
+            self._receipts.settle_early(connector.id, accepted)
+        if upstream := self._upstreams.get(connector.id):
+            self._pump(upstream)
+
+    def _settle(
+        self, connector: Connector, changes: Changes, part: Part, outcome: Outcome
+    ) -> None:
+        """An outcome other than acceptance."""
+        books, message = self._books, part.message
+        now_ms = changes.now_ms
+        books.note(changes, message.id, part.seq, outcome.kind.name.lower(), outcome.reason)
+        match outcome.kind:
+            case OutcomeKind.REJECTED:
+                books.end_part(changes, part, MessageState.REJECTED, outcome.err)
+            case OutcomeKind.UNKNOWN:
+                books.lose_part(changes, part)
+                self._try_later(part, now_ms + _UNKNOWN_GRACE_MS)
+            case OutcomeKind.UNROUTABLE:
+                following = self._elsewhere(part)
+                if following is None:
+                    books.end_part(changes, part, MessageState.REJECTED, outcome.err)
+                    return
+                books.requeue_part(
+                    changes, part, connector_id=following, err=outcome.err, next_try_at=0
+                )
+                self._try_later(part, now_ms)
+            case OutcomeKind.DEFERRED:
+                wait_ms = outcome.retry_after_ms or submit_retry_ms(part.attempts + 1)
+                books.requeue_part(
+                    changes,
+                    part,
+                    connector_id=connector.id,
+                    err=outcome.err,
+                    next_try_at=now_ms + wait_ms,
+                )
+                self._try_later(part, now_ms + wait_ms)
+            case _:
+                raise AssertionError(outcome.kind)
+
+    def _elsewhere(self, part: Part) -> int | None:
+        """The next upstream of the part's route after the one it is at."""
+        route = part.message.route
+        try:
+            at = route.index(part.connector_id)
+        except ValueError:
+            at = -1
+        return next((c for c in route[at + 1 :] if c in self._upstreams), None)
+
+    def report_lost(self, parts: Sequence[Part]) -> None:
+        """Parts that were claimed and whose connector is gone."""
+        changes = Changes(self._clock())
+        for part in parts:
+            self._books.lose_part(changes, part)
+            self._try_later(part, changes.now_ms + _UNKNOWN_GRACE_MS)
+        self._write(changes)
+
+    def report_receipts(
+        self,
+        connector: Connector,
+        receipts: Sequence[ReceiptReport],
+        on_stored: Callable[[bool], None],
+    ) -> None:
+        """See Receipts."""
+        self._receipts.report(connector.id, receipts, on_stored)
+
+    def report_incoming(
+        self, connector: Connector, messages: Sequence[Incoming], on_stored: Callable[[bool], None]
+    ) -> None:
+        """See Receipts."""
+        self._receipts.report_incoming(connector.id, messages, on_stored)
+
+    def report_ready(self, connector: Connector) -> None:
+        """Slots have come free."""
+        if upstream := self._upstreams.get(connector.id):
+            self._pump(upstream)
+
+    # --- clockwork ---------------------------------------------------------------------------------
+
+    def tick(self, now_ms: int) -> None:
+        """Called several times a second: retries, unknown outcomes, failover, forgotten lanes."""
+        for upstream in list(self._upstreams.values()):
+            due: list[Part] = []
+            while upstream.retries and upstream.retries[0][0] <= now_ms:
+                due.append(heapq.heappop(upstream.retries)[2])
+            if due:
+                self._take_up(upstream, due, now_ms)
+            if upstream.connector.is_up:
+                upstream.down_since = 0
+                self._pump(upstream)
+            else:
+                upstream.down_since = upstream.down_since or now_ms
+                if now_ms - upstream.down_since >= _FAILOVER_MS and len(upstream.lanes):
+                    self._fail_over(upstream)
+
+    def _try_later(self, part: Part, at_ms: int) -> None:
+        upstream = self._upstreams.get(part.connector_id)
+        if upstream is not None:
+            heapq.heappush(upstream.retries, (at_ms, part.id, part))
+
+    def _take_up(self, upstream: Upstream, due: list[Part], now_ms: int) -> None:
+        """Retries go back to their lanes; unknown outcomes get what the connector's policy says."""
+        changes = Changes(now_ms)
+        again: list[Part] = []
+        for part in due:
+            if part.state is MessageState.QUEUED:
+                again.append(part)
+            elif part.state is MessageState.UNKNOWN:
+                self.resolve_unknown(upstream, changes, part)
+                if part.state is MessageState.QUEUED:
+                    again.append(part)
+        self._write(changes)
+        self._enqueue(again)
+
+    def resolve_unknown(self, upstream: Upstream, changes: Changes, part: Part) -> None:
+        """Applies the policy for parts that were sent and never answered."""
+        books, message = self._books, part.message
+        policy = upstream.connector.unknown_policy
+        if policy is UnknownPolicy.RESEND and message.expires_at > changes.now_ms:
+            books.note(changes, message.id, part.seq, "sent again", "the policy is: resend")
+            books.requeue_part(
+                changes, part, connector_id=part.connector_id, err=0, next_try_at=0
+            )
+            return
+        books.note(changes, message.id, part.seq, "given up", "its outcome stayed unknown")
+        # "Status not received" is what the client can be told for certain (codes, section 4).
+        books.end_part(changes, part, MessageState.EXPIRED, 245)
+
+    def _enqueue(self, parts: Iterable[Part]) -> None:
+        for part in parts:
+            upstream = self._upstreams.get(part.connector_id)
+            if upstream is None:
+                upstream = self._upstreams.get(self._elsewhere(part) or 0)
+            if upstream is None:
+                continue
+            part.connector_id = upstream.connector.id
+            upstream.lanes.push(part, is_bulk=False)
+            self._tracker.live[part.message.id] = part.message
+            self._pump(upstream)
+
+    def _fail_over(self, upstream: Upstream) -> None:
+        """What waits for an upstream that is down goes to the next one of its route that is up."""
+        stay: list[Part] = []
+        move: list[Part] = []
+        for part in upstream.lanes.drain():
+            best = self._best(part.message)
+            target = self._upstreams.get(best)
+            if target is not None and target is not upstream and target.connector.is_up:
+                part.connector_id = best
+                move.append(part)
+            else:
+                stay.append(part)
+        upstream.lanes.push_back(stay)
+        if move:
+            changes = Changes(self._clock())
+            name = upstream.connector.name
+            for message_id in {p.message.id for p in move}:
+                self._books.note(changes, message_id, 0, "another way", f"{name} is down")
+            self._write(changes)
+            self._enqueue(move)
+
+    # --- the feeder ----------------------------------------------------------------------------------
+
+    def _feed(self, upstream: Upstream) -> None:
+        if upstream.feeding is None and upstream.lanes.spilled:
+            upstream.feeding = asyncio.create_task(self._read_spilled(upstream))
+
+    async def _read_spilled(self, upstream: Upstream) -> None:
+        """Reads the next pages of what waits on disk only."""
+        try:
+            for account_id in list(upstream.lanes.spilled):
+                await self._read_page(upstream, account_id)
+        finally:
+            upstream.feeding = None
+        self._pump(upstream)
+
+    async def _read_page(self, upstream: Upstream, account_id: int) -> None:
+        lanes = upstream.lanes
+        if lanes.size(account_id) > _FEED_PAGE:
+            return
+        after = lanes.spilled[account_id]
+        async with self._database.read() as connection:
+            page = await waiting_messages(
+                connection,
+                connector_id=upstream.connector.id,
+                account_id=account_id,
+                after_part_id=after,
+                limit=_FEED_PAGE,
+            )
+        now_ms = self._clock()
+        changes = Changes(now_ms)
+        fresh: list[Part] = []
+        last = after
+        for part in page:
+            last = max(last, part.id)
+            message = self._tracker.live.get(part.message.id)
+            if message is not None and part is not message.parts[part.seq - 1]:
+                # The object in memory is the true one. It may be that only some parts spilled.
+                part = message.parts[part.seq - 1]
+                if part.state is not MessageState.QUEUED or part.id <= after:
+                    continue
+            self._tracker.live[part.message.id] = part.message
+            if part.state is MessageState.SUBMITTING:
+                self._books.note(
+                    changes, part.message.id, part.seq, "unknown", "the gateway was stopped here"
+                )
+                self._books.lose_part(changes, part)
+            if part.state is MessageState.UNKNOWN:
+                self._try_later(part, now_ms)
+            elif part.next_try_at > now_ms:
+                self._try_later(part, part.next_try_at)
+            else:
+                fresh.append(part)
+        self._write(changes)
+        lanes.feed(fresh)
+        if len(page) < _FEED_PAGE:
+            lanes.spilled.pop(account_id, None)
+        else:
+            lanes.spilled[account_id] = last
+
+    def _write(self, changes: Changes) -> None:
+        if not changes.is_empty:
+            entry = changes.entry(must_write=True)
+            entry.done = partial(self._receipts.written, changes)
+            self._journal.append(entry)

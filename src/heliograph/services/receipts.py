@@ -1,0 +1,297 @@
+"""Receipts: news from upstreams, matched to parts, stored, and only then acknowledged.
+
+A receipt names its part by the id that the upstream gave. It is looked for in memory, then in storage; one
+that comes before the answer to its submit waits a little for that answer. What matches nothing is kept
+as an unmatched receipt, acknowledged and counted, so that nothing circles for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from heliograph.connectors.base import Incoming, ReceiptReport
+from heliograph.domain.events import OutboxEvent, incoming_payload
+from heliograph.domain.messages import FINAL_STATES, MessageState, Part, may_advance
+from heliograph.observability import Metrics
+from heliograph.services.changes import Bookkeeping, Changes
+from heliograph.services.ids import Ids
+from heliograph.services.tracker import Tracker
+from heliograph.storage.database import Database
+from heliograph.storage.journal import Entry, Journal
+from heliograph.storage.messages import find_by_external
+from heliograph.storage.statements import INSERT_INCOMING, INSERT_UNMATCHED
+
+__all__ = ["Receipts"]
+
+# How long a receipt may be ahead of the answer to its submit, and how many may wait for one.
+_EARLY_MS = 10_000
+_MAX_EARLY = 10_000
+
+Stored = Callable[[bool], None]
+
+
+class _Batch:
+    """Receipts that came together: acknowledged when the last of them is settled."""
+
+    __slots__ = ("left", "on_stored")
+
+    def __init__(self, left: int, on_stored: Stored) -> None:
+        self.left = left
+        self.on_stored = on_stored
+
+
+class Receipts:
+    """Matches and stores receipts and incoming messages. Called in the event loop only."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        database: Database,
+        tracker: Tracker,
+        books: Bookkeeping,
+        ids: Ids,
+        clock: Callable[[], int],
+        metrics: Metrics,
+        offer: Callable[[list[OutboxEvent]], None],
+        owner_of: Callable[[str], int],
+    ) -> None:
+        """`offer` takes callbacks that have just been committed; `owner_of(number)` is the account that
+        a service number belongs to, 0 for nobody's."""
+        self._journal = journal
+        self._database = database
+        self._tracker = tracker
+        self._books = books
+        self._ids = ids
+        self._clock = clock
+        self._metrics = metrics
+        self._offer = offer
+        self._owner_of = owner_of
+        # connector id -> external id -> receipts that came before their answer, with their arrival
+        self._early: dict[int, dict[str, list[tuple[int, ReceiptReport, Stored]]]] = {}
+        self._early_count = 0
+        self._lookups: set[asyncio.Task[None]] = set()
+
+    def report(
+        self, connector_id: int, receipts: Sequence[ReceiptReport], on_stored: Stored
+    ) -> None:
+        """Takes the receipts of one read; `on_stored` is called once for all of them."""
+        changes = Changes(self._clock())
+        strange: list[ReceiptReport] = []
+        for receipt in receipts:
+            part = self._tracker.find(connector_id, receipt.candidates)
+            if part is None:
+                strange.append(receipt)
+            else:
+                self._apply(changes, part, receipt)
+        if strange:
+            task = asyncio.create_task(
+                self._look_up(connector_id, changes, strange, on_stored), name="receipt lookup"
+            )
+            self._lookups.add(task)
+            task.add_done_callback(self._lookups.discard)
+            return
+        self._write(changes, on_stored)
+
+    async def drain(self) -> None:
+        """Waits for lookups under way."""
+        if self._lookups:
+            await asyncio.wait(self._lookups)
+
+    def has_early(self, connector_id: int) -> bool:
+        """True when receipts wait for answers of this connector."""
+        return bool(self._early_count and self._early.get(connector_id))
+
+    def settle_early(self, connector_id: int, accepted: Sequence[Part]) -> None:
+        """Answers have come: receipts that were ahead of them are applied now."""
+        waiting = self._early[connector_id]
+        changes = Changes(self._clock())
+        told: list[Stored] = []
+        for part in accepted:
+            # Candidates that mean the same id in another base were filed under each of them.
+            for _, receipt, on_stored in waiting.pop(part.external_id, ()):
+                self._forget(waiting, receipt)
+                self._apply(changes, part, receipt)
+                told.append(on_stored)
+        if told:
+            self._write(changes, partial(_tell_all, told))
+
+    def tick(self, now_ms: int) -> None:
+        """Called once a second: early receipts whose answer never came are kept as unmatched."""
+        if not self._early_count:
+            return
+        for connector_id, waiting in list(self._early.items()):
+            late = {
+                id(item[1]): item
+                for items in waiting.values()
+                for item in items
+                if now_ms - item[0] > _EARLY_MS
+            }
+            if not late:
+                continue
+            changes = Changes(now_ms)
+            told = []
+            for _, receipt, on_stored in late.values():
+                self._forget(waiting, receipt)
+                self._keep_unmatched(changes, connector_id, receipt)
+                told.append(on_stored)
+            self._write(changes, partial(_tell_all, told))
+
+    def report_incoming(
+        self, connector_id: int, messages: Sequence[Incoming], on_stored: Stored
+    ) -> None:
+        """Stores messages from handsets, with the callbacks to their owners."""
+        changes = Changes(self._clock())
+        for message in messages:
+            account_id = self._owner_of(message.destination)
+            incoming_id = self._ids.take(1)
+            changes.rows[INSERT_INCOMING].append(
+                (
+                    incoming_id,
+                    account_id,
+                    connector_id,
+                    message.source,
+                    message.destination,
+                    message.text,
+                    message.received_at,
+                )
+            )
+            if account_id:
+                payload = incoming_payload(
+                    incoming_id=incoming_id,
+                    source=message.source,
+                    destination=message.destination,
+                    text=message.text,
+                    received_at_ms=message.received_at,
+                )
+                event = OutboxEvent(
+                    id=self._ids.take(1),
+                    account_id=account_id,
+                    message_id=0,
+                    kind="incoming",
+                    payload=payload,
+                    created_at=changes.now_ms,
+                )
+                self._books.put_event(changes, event)
+        self._write(changes, on_stored)
+
+    def written(self, changes: Changes, entry: Entry) -> None:
+        """An entry with these changes has come to its end: its callbacks may go."""
+        if entry.error is None and changes.outbox:
+            self._offer(changes.outbox)
+
+    async def _look_up(
+        self,
+        connector_id: int,
+        changes: Changes,
+        strange: list[ReceiptReport],
+        on_stored: Stored,
+    ) -> None:
+        wanted = [c for receipt in strange for c in receipt.candidates]
+        try:
+            async with self._database.read() as connection:
+                found = await find_by_external(connection, connector_id, wanted)
+        except Exception:
+            # What was known in memory is stored; the upstream repeats the whole read.
+            self._write(changes, lambda _: on_stored(False))
+            raise
+        early: list[ReceiptReport] = []
+        for receipt in strange:
+            part = self._tracker.find(connector_id, receipt.candidates)
+            if part is None:
+                part = next((found[c] for c in receipt.candidates if c in found), None)
+                if part is not None:
+                    live = self._tracker.live.get(part.message.id)
+                    if live is not None:
+                        part = live.parts[part.seq - 1]
+                    self._tracker.expect(part)
+            if part is None:
+                early.append(receipt)
+            else:
+                self._apply(changes, part, receipt)
+        if not early:
+            self._write(changes, on_stored)
+            return
+        batch = _Batch(len(early) + 1, on_stored)
+        self._write(changes, partial(_settle_one, batch))
+        for receipt in early:
+            self._file_early(connector_id, receipt, partial(_settle_one, batch))
+
+    def _apply(self, changes: Changes, part: Part, receipt: ReceiptReport) -> None:
+        state = receipt.state
+        if part.state is state or state is MessageState.SUBMITTED:
+            return  # a repetition, or an intermediate notice
+        message = part.message
+        if part.state in FINAL_STATES:
+            if may_advance(part.state, state):
+                self._books.revise_message(changes, part, state, receipt.err)
+            else:
+                detail = f"{state.name} after {part.state.name}, not applied"
+                self._books.note(changes, message.id, part.seq, "receipt", detail)
+            return
+        if receipt.detail:
+            message.detail = receipt.detail
+        self._metrics.receipt(max(0, changes.now_ms - part.submitted_at))
+        self._books.end_part(changes, part, state, receipt.err)
+
+    def _file_early(self, connector_id: int, receipt: ReceiptReport, on_stored: Stored) -> None:
+        if self._early_count >= _MAX_EARLY or not receipt.candidates:
+            changes = Changes(self._clock())
+            self._keep_unmatched(changes, connector_id, receipt)
+            self._write(changes, on_stored)
+            return
+        waiting = self._early.setdefault(connector_id, {})
+        item = (self._clock(), receipt, on_stored)
+        for candidate in receipt.candidates:
+            waiting.setdefault(candidate, []).append(item)
+        self._early_count += 1
+
+    def _forget(
+        self, waiting: dict[str, list[tuple[int, ReceiptReport, Stored]]], receipt: ReceiptReport
+    ) -> None:
+        self._early_count -= 1
+        for candidate in receipt.candidates:
+            items = [item for item in waiting.pop(candidate, ()) if item[1] is not receipt]
+            if items:
+                waiting[candidate] = items
+
+    def _keep_unmatched(
+        self, changes: Changes, connector_id: int, receipt: ReceiptReport
+    ) -> None:
+        self._metrics.unmatched_receipt()
+        changes.rows[INSERT_UNMATCHED].append(
+            (
+                self._ids.take(1),
+                connector_id,
+                receipt.candidates[0] if receipt.candidates else "",
+                int(receipt.state),
+                receipt.err,
+                changes.now_ms,
+            )
+        )
+
+    def _write(self, changes: Changes, on_stored: Stored) -> None:
+        if changes.is_empty:
+            on_stored(True)
+            return
+        # It has been applied in memory, so it must be written; until then the upstream waits.
+        entry = changes.entry(must_write=True)
+        entry.done = partial(self._stored, changes, on_stored)
+        self._journal.append(entry)
+
+    def _stored(self, changes: Changes, on_stored: Stored, entry: Entry) -> None:
+        self.written(changes, entry)
+        on_stored(entry.error is None)
+
+
+def _settle_one(batch: _Batch, stored: bool) -> None:
+    batch.left -= 1
+    if batch.left == 0:
+        batch.on_stored(stored)
+
+
+def _tell_all(told: list[Stored], stored: bool) -> None:
+    for tell in told:
+        tell(stored)

@@ -1,0 +1,384 @@
+"""Submit: a request becomes messages on disk with their money reserved, or a refusal.
+
+The one way in for every door. A request is planned (pure), written by one journal entry together with its
+reserve, handed to dispatch in the moment of the commit, and only then answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from functools import partial
+
+from heliograph.config import Config
+from heliograph.domain.messages import (
+    Message,
+    MessageState,
+    MessageType,
+    Part,
+    Submission,
+)
+from heliograph.domain.planning import Draft, Plan, Rules, plan_request
+from heliograph.domain.refusals import RECIPIENT_OUTCOMES, Refusal
+from heliograph.domain.requests import Line, Refused, SendRequest, Submitted
+from heliograph.domain.schedule import portion_delay_ms
+from heliograph.observability import Metrics
+from heliograph.services.changes import Bookkeeping, Changes, encode_json
+from heliograph.services.directory import Directory
+from heliograph.services.dispatch import Dispatch
+from heliograph.services.ids import ClientRefs, Ids, IdsExhausted
+from heliograph.services.limits import RequestLimits
+from heliograph.storage.journal import Entry, Journal, JournalClosed, StorageDown
+from heliograph.storage.statements import (
+    INSERT_MESSAGES,
+    INSERT_PARTS,
+    INSERT_SUBMISSIONS,
+)
+
+__all__ = ["Submit", "message_row", "part_row", "submission_row"]
+
+# A request with more recipients than this goes to the low priority lanes.
+_BULK_RECIPIENTS = 20
+_HOUR_MS = 3_600_000
+
+
+def submission_row(s: Submission) -> list[object]:
+    """A row of INSERT_SUBMISSIONS; the journal fills in the transfer."""
+    options = encode_json(s.options) if s.options else None
+    return [
+        s.id,
+        s.account_id,
+        s.payer_id,
+        s.client_ref,
+        int(s.type),
+        s.sender,
+        s.text,
+        s.comment,
+        s.door,
+        s.flags,
+        int(s.is_test),
+        options,
+        0,
+        s.created_at,
+    ]
+
+
+def message_row(m: Message, final_at: int) -> tuple[object, ...]:
+    """A row of INSERT_MESSAGES."""
+    s = m.submission
+    return (
+        m.id,
+        s.id,
+        s.account_id,
+        s.payer_id,
+        m.recipient,
+        m.mccmnc,
+        int(m.state),
+        m.err,
+        m.part_count,
+        m.price_micros,
+        0,
+        m.due_at,
+        m.expires_at,
+        m.created_at,
+        final_at,
+        m.own_text,
+        m.own_sender,
+        ",".join(map(str, m.route)),
+        None,
+        0,
+    )
+
+
+def part_row(part: Part) -> tuple[object, ...]:
+    """A row of INSERT_PARTS."""
+    return (part.id, int(part.state), part.connector_id, "", 0, 0, 0, part.submitted_at, 0, 0)
+
+
+class _Acceptance:
+    """What is being accepted by one entry."""
+
+    __slots__ = ("changes", "claimed_by", "messages", "part_count")
+
+    def __init__(self, changes: Changes) -> None:
+        self.changes = changes
+        self.messages: list[Message] = []
+        self.claimed_by = 0
+        self.part_count = 0
+
+
+class Submit:
+    """The use cases `send` and `estimate`."""
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        directory: Directory,
+        limits: RequestLimits,
+        journal: Journal,
+        ids: Ids,
+        refs: ClientRefs,
+        books: Bookkeeping,
+        dispatch: Dispatch,
+        written: Callable[[Changes, Entry], None],
+        clock: Callable[[], int],
+        metrics: Metrics,
+    ) -> None:
+        self._directory = directory
+        self._limits = limits
+        self._journal = journal
+        self._ids = ids
+        self._refs = refs
+        self._books = books
+        self._dispatch = dispatch
+        self._written = written
+        self._clock = clock
+        self._metrics = metrics
+        self._default_valid_ms = round(config.sending.validity_hours * _HOUR_MS)
+        self._max_recipients = config.sending.max_recipients
+
+    async def send(self, request: SendRequest) -> Submitted | Refused:
+        """Accepts a request. What is returned as Submitted is on disk, with its price reserved."""
+        now_ms = self._clock()
+        plan = self._plan(request, now_ms, is_estimate=False)
+        if isinstance(plan, Refusal):
+            return self._refuse(plan)
+        code = _make_code(plan)
+        try:
+            number = self._refs.try_next(request.account.id) if not request.client_ref else None
+            client_ref = request.client_ref or str(
+                number or await self._refs.next(request.account.id)
+            )
+            if plan.refusal is not None:
+                return await self._store_refused(request, plan, client_ref, now_ms, plan.refusal)
+            entry = await self._store(request, plan, client_ref, now_ms)
+            if not entry.is_funded:
+                return await self._store_refused(
+                    request, plan, client_ref, now_ms, Refusal.NO_FUNDS
+                )
+        except (StorageDown, JournalClosed, IdsExhausted) as error:
+            self._limits.forget(request.account.id, _fingerprint(request))
+            return self._refuse(Refusal.OVERLOADED, str(error))
+        return Submitted(
+            client_ref=client_ref,
+            part_count=plan.part_count,
+            cost_micros=plan.price_micros,
+            balance_micros=entry.balance_micros,
+            lines=_lines(plan),
+            is_test=request.account.is_test,
+            code=code,
+        )
+
+    async def estimate(self, request: SendRequest) -> Submitted | Refused:
+        """What a request would cost. Stores nothing."""
+        plan = self._plan(request, self._clock(), is_estimate=True)
+        if isinstance(plan, Refusal):
+            return self._refuse(plan)
+        if plan.refusal is not None:
+            self._metrics.refused(plan.refusal)
+            return Refused(plan.refusal, lines=_lines(plan))
+        return Submitted(
+            client_ref="",
+            part_count=plan.part_count,
+            cost_micros=plan.price_micros,
+            balance_micros=0,
+            lines=_lines(plan),
+            is_test=request.account.is_test,
+        )
+
+    def _plan(self, request: SendRequest, now_ms: int, *, is_estimate: bool) -> Plan | Refusal:
+        account = request.account
+        directory = self._directory
+        rules = Rules(
+            plan=directory.plans.get(account.plan_id),
+            routes=directory.routes,
+            numbering=directory.numbering,
+            default_valid_ms=self._default_valid_ms,
+            max_recipients=self._max_recipients,
+        )
+        plan = plan_request(request, rules, now_ms)
+        if isinstance(plan, Refusal):
+            return plan
+        if account.has_limits and self._limits.duplicate(
+            account.id, _fingerprint(request), is_estimate
+        ):
+            return Refusal.DUPLICATE
+        return plan
+
+    def _refuse(self, refusal: Refusal, reason: str = "") -> Refused:
+        self._metrics.refused(refusal)
+        return Refused(refusal, reason=reason)
+
+    async def _store(
+        self, request: SendRequest, plan: Plan, client_ref: str, now_ms: int
+    ) -> Entry:
+        """Writes the accepted request and waits for the commit."""
+        account = request.account
+        acceptance = self._compose(request, plan, client_ref, now_ms)
+        entry = acceptance.changes.entry(must_write=False)
+        entry.payer_id = account.payer_id
+        entry.reserve_micros = plan.price_micros
+        entry.message_count = len(plan.drafts)
+        future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
+        entry.done = partial(self._committed, acceptance, future)
+        self._journal.append(entry)
+        await future
+        if entry.error is not None:
+            raise entry.error
+        return entry
+
+    def _committed(
+        self, acceptance: _Acceptance, future: asyncio.Future[Entry], entry: Entry
+    ) -> None:
+        """Runs in the moment of the commit, also when the client has gone away meanwhile."""
+        if entry.error is not None or not entry.is_funded:
+            if acceptance.claimed_by:
+                self._dispatch.unclaim(acceptance.claimed_by, acceptance.part_count)
+        else:
+            self._metrics.accepted(
+                acceptance.part_count, self._clock() - acceptance.changes.now_ms
+            )
+            if acceptance.claimed_by:
+                self._dispatch.send_claimed(acceptance.messages, acceptance.claimed_by)
+            elif acceptance.messages:
+                is_bulk = len(acceptance.messages) > _BULK_RECIPIENTS
+                self._dispatch.enqueue(acceptance.messages, is_bulk=is_bulk)
+            self._written(acceptance.changes, entry)
+        if not future.done():
+            future.set_result(entry)
+
+    def _compose(
+        self, request: SendRequest, plan: Plan, client_ref: str, now_ms: int
+    ) -> _Acceptance:
+        """Domain objects and rows of a plan."""
+        acceptance = _Acceptance(Changes(now_ms))
+        submission = self._submission(request, plan, client_ref, now_ms)
+        rows = acceptance.changes.rows
+        rows[INSERT_SUBMISSIONS].append(submission_row(submission))
+        valid_ms = request.valid_ms or self._default_valid_ms
+        first_id = self._ids.take(len(plan.drafts))
+        single = plan.drafts[0] if len(plan.drafts) == 1 else None
+        if single is not None and not single.due_at and not request.account.is_test:
+            acceptance.claimed_by = self._dispatch.claim_now(single.route, single.part_count)
+        spread = request.spread
+        message_rows, part_rows = rows[INSERT_MESSAGES], rows[INSERT_PARTS]
+        for index, draft in enumerate(plan.drafts):
+            due_at = draft.due_at
+            if spread is not None:
+                delay = portion_delay_ms(
+                    index, len(plan.drafts), period_ms=spread.period_ms, step_ms=spread.step_ms
+                )
+                due_at = (due_at or now_ms) + delay if delay else due_at
+            message = _message(first_id + index, submission, draft, due_at, now_ms, valid_ms)
+            if draft.refusal is not None or submission.is_test:
+                self._end_at_once(acceptance.changes, message, draft)
+                message_rows.append(message_row(message, now_ms))
+                continue
+            message_rows.append(message_row(message, 0))
+            if message.state is MessageState.QUEUED:
+                claimed = acceptance.claimed_by
+                state = MessageState.SUBMITTING if claimed else MessageState.QUEUED
+                connector_id = claimed or draft.route[0]
+                for seq in range(1, draft.part_count + 1):
+                    part = Part(message, seq, state, connector_id)
+                    part.submitted_at = now_ms if claimed else 0
+                    message.parts.append(part)
+                    part_rows.append(part_row(part))
+                acceptance.messages.append(message)
+        acceptance.part_count = plan.part_count
+        if not part_rows:
+            del rows[INSERT_PARTS]
+        return acceptance
+
+    def _submission(
+        self, request: SendRequest, plan: Plan, client_ref: str, now_ms: int
+    ) -> Submission:
+        account = request.account
+        return Submission(
+            id=self._ids.take(1),
+            account_id=account.id,
+            payer_id=account.payer_id,
+            client_ref=client_ref,
+            type=plan.type,
+            sender=plan.sender,
+            text=plan.text,
+            comment=plan.comment,
+            created_at=now_ms,
+            door=request.door,
+            flags=int(plan.type),
+            is_test=account.is_test,
+            options=plan.options or None,
+        )
+
+    def _end_at_once(self, changes: Changes, message: Message, draft: Draft) -> None:
+        """A refused recipient, or a message of an account in test mode (send.php, section 8)."""
+        if draft.refusal is not None:
+            message.state, message.err = RECIPIENT_OUTCOMES[draft.refusal]
+        else:
+            message.state, message.err = MessageState.DELIVERED, 200
+        self._books.tell_owner(changes, message)
+
+    async def _store_refused(
+        self,
+        request: SendRequest,
+        plan: Plan,
+        client_ref: str,
+        now_ms: int,
+        refusal: Refusal,
+    ) -> Refused:
+        """Keeps a message that was refused as a whole: its id can be asked for (codes, section 1)."""
+        submission = self._submission(request, plan, client_ref, now_ms)
+        changes = Changes(now_ms)
+        changes.rows[INSERT_SUBMISSIONS].append(submission_row(submission))
+        first_id = self._ids.take(len(plan.drafts))
+        for index, draft in enumerate(plan.drafts):
+            draft.refusal = draft.refusal or refusal
+            draft.part_count = draft.price_micros = 0
+            message = _message(first_id + index, submission, draft, 0, now_ms, 0)
+            message.state, message.err = RECIPIENT_OUTCOMES[draft.refusal]
+            changes.rows[INSERT_MESSAGES].append(message_row(message, now_ms))
+        await self._journal.write(changes.entry(must_write=False))
+        self._metrics.refused(refusal)
+        return Refused(refusal, client_ref=client_ref, lines=_lines(plan))
+
+
+def _message(
+    id: int, submission: Submission, draft: Draft, due_at: int, now_ms: int, valid_ms: int
+) -> Message:
+    return Message(
+        id=id,
+        submission=submission,
+        recipient=draft.recipient,
+        mccmnc=draft.mccmnc,
+        state=MessageState.SCHEDULED if due_at > now_ms else MessageState.QUEUED,
+        part_count=draft.part_count,
+        price_micros=draft.price_micros,
+        created_at=now_ms,
+        expires_at=max(due_at, now_ms) + valid_ms,
+        due_at=due_at,
+        own_text=draft.own_text,
+        own_sender=draft.own_sender,
+        route=draft.route,
+    )
+
+
+def _lines(plan: Plan) -> list[Line]:
+    return [Line(d.recipient, d.mccmnc, d.price_micros, d.refusal) for d in plan.drafts]
+
+
+def _fingerprint(request: SendRequest) -> int:
+    """Same recipients and same text make the same request (send.php, 6.4)."""
+    return hash(
+        (int(request.type), *[(tuple(e.recipients), e.text) for e in request.entries])
+    )
+
+
+def _make_code(plan: Plan) -> str:
+    """The spoken code: for a call with the text `code` the platform makes one (send.php, 2.7)."""
+    if plan.type is not MessageType.CALL or plan.text != "code":
+        return ""
+    plan.text = f"{secrets.randbelow(10_000):04d}"
+    return plan.text
+

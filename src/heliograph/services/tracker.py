@@ -1,0 +1,65 @@
+"""Messages on their way, in memory: those that wait here, and those whose receipts are expected.
+
+Receipts are looked up here first; what was evicted or came before a restart is read from storage by its
+external id. Memory is bounded: the oldest expectations are forgotten first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from heliograph.domain.messages import FINAL_STATES, Message, MessageState, Part
+
+__all__ = ["Tracker"]
+
+# Expected receipts kept in memory, about 1 KB each. Beyond it they are found through the database.
+_MAX_EXPECTED = 60_000
+
+
+class Tracker:
+    """`live` holds open messages by id, `expected` the submitted parts by connector and external id."""
+
+    __slots__ = ("_expected", "_order", "live")
+
+    def __init__(self) -> None:
+        self.live: dict[int, Message] = {}
+        self._expected: dict[int, dict[str, Part]] = {}
+        # (connector id, external id) in the order of arrival; a dict serves as an ordered set.
+        self._order: dict[tuple[int, str], None] = {}
+
+    def add(self, message: Message) -> None:
+        """Begins to track an open message."""
+        self.live[message.id] = message
+
+    def remove(self, message: Message) -> None:
+        """Forgets a message that has become final. Its expected parts stay for a while, so that a
+        second receipt finds what it repeats."""
+        self.live.pop(message.id, None)
+
+    def expect(self, part: Part) -> None:
+        """The upstream has taken the part under `part.external_id`: a receipt will come."""
+        key = (part.connector_id, part.external_id)
+        self._expected.setdefault(part.connector_id, {})[part.external_id] = part
+        self._order[key] = None
+        if len(self._order) > _MAX_EXPECTED:
+            self._evict()
+
+    def find(self, connector_id: int, candidates: Iterable[str]) -> Part | None:
+        """The part that a receipt means, when it is in memory."""
+        expected = self._expected.get(connector_id)
+        if expected is None:
+            return None
+        for external_id in candidates:
+            if (part := expected.get(external_id)) is not None:
+                return part
+        return None
+
+    def _evict(self) -> None:
+        connector_id, external_id = key = next(iter(self._order))
+        del self._order[key]
+        part = self._expected[connector_id].pop(external_id, None)
+        if part is None:
+            return
+        message = part.message
+        if all(p.state in FINAL_STATES or p.state is MessageState.SUBMITTED for p in message.parts):
+            self.live.pop(message.id, None)
