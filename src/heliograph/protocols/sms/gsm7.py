@@ -68,18 +68,25 @@ class Gsm7Table:
     """Code after an escape to the text shown for it."""
 
 
-@functools.cache
 def gsm7_table(
-    locking: NationalLanguage = NationalLanguage.DEFAULT,
-    single: NationalLanguage = NationalLanguage.DEFAULT,
+    locking: int = NationalLanguage.DEFAULT, single: int = NationalLanguage.DEFAULT
 ) -> Gsm7Table:
-    """Return the table for two National Language Identifiers.
+    """Return the table for two National Language Identifiers, as found in a header.
 
     An identifier without a table of that kind (reserved, or Spanish as a locking table) means the
     default table, as TS 23.038 section 6.2.1.2.2 asks of a receiver.
     """
-    main = LOCKING_TABLES.get(locking, LOCKING_TABLES[NationalLanguage.DEFAULT])
-    shift = SINGLE_SHIFT_TABLES.get(single, SINGLE_SHIFT_TABLES[NationalLanguage.DEFAULT])
+    default = NationalLanguage.DEFAULT
+    return _make_table(
+        NationalLanguage(locking) if locking in LOCKING_TABLES else default,
+        NationalLanguage(single) if single in SINGLE_SHIFT_TABLES else default,
+    )
+
+
+@functools.cache
+def _make_table(locking: NationalLanguage, single: NationalLanguage) -> Gsm7Table:
+    main = LOCKING_TABLES[locking]
+    shift = SINGLE_SHIFT_TABLES[single]
     fold = ["\0", *main[1:ESCAPE], main[0], *main[ESCAPE + 1 :], *[ABSENT] * 128]
     known = set(main)
     for code, character in enumerate(shift):
@@ -194,7 +201,7 @@ def decode(
     shown = []
     start = 0
     while escape >= 0:
-        shown.append(_decode_plain(octets[start:escape], table.characters, errors))
+        shown.append(_decode_plain(octets[start:escape], table.characters, errors, start))
         if escape + 1 < len(octets):
             code = octets[escape + 1]
             if code > 0x7F and errors == "strict":
@@ -202,15 +209,15 @@ def decode(
             shown.append(table.shifted[code] if code <= 0x7F else "\ufffd")
         start = escape + 2
         escape = octets.find(ESCAPE, start)
-    shown.append(_decode_plain(octets[start:], table.characters, errors))
+    shown.append(_decode_plain(octets[start:], table.characters, errors, start))
     return "".join(shown)
 
 
-def _decode_plain(octets: bytes, characters: str, errors: str) -> str:
+def _decode_plain(octets: bytes, characters: str, errors: str, position: int = 0) -> str:
     try:
         return _charmap_decode(octets, errors, characters)[0]
     except UnicodeDecodeError as error:
-        raise NotGsm7Error(error.start) from None
+        raise NotGsm7Error(position + error.start) from None
 
 
 def fill_bits(header_octets: int) -> int:
