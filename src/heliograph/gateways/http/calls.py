@@ -1,0 +1,55 @@
+"""One call of a script: what its handler is given, and what it gives back."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from heliograph.domain.accounts import Account
+from heliograph.domain.refusals import Refusal
+from heliograph.gateways.http.errors import WITH_ID, error_of
+from heliograph.gateways.http.parameters import Parameters
+from heliograph.gateways.http.ports import HttpSettings, Services
+from heliograph.protocols.forms.replies import Format, write_error
+
+__all__ = ["Call", "Reply", "refuse"]
+
+
+class Reply(NamedTuple):
+    """The text of a reply, still without a character set; `error_code` 0 when it is good."""
+
+    text: str
+    error_code: int = 0
+
+
+class Call:
+    """A request that has been authenticated. `fields` are the texts of its parameters."""
+
+    __slots__ = ("account", "fields", "fmt", "parameters", "script", "services", "settings")
+
+    def __init__(
+        self,
+        script: str,
+        parameters: Parameters,
+        *,
+        fmt: Format,
+        account: Account,
+        services: Services,
+        settings: HttpSettings,
+    ) -> None:
+        self.script = script
+        self.parameters = parameters
+        self.fields = parameters.fields
+        self.fmt = fmt
+        self.account = account
+        self.services = services
+        self.settings = settings
+
+    def refuse(self, refusal: Refusal, client_ref: str = "") -> Reply:
+        """The reply to a refusal, in the script's own numbers."""
+        return refuse(self.script, refusal, self.fmt, client_ref=client_ref)
+
+
+def refuse(script: str, refusal: Refusal, fmt: Format, *, client_ref: str = "") -> Reply:
+    """The reply to a refusal; the id goes with it only where the number allows."""
+    number, text = error_of(script, refusal)
+    return Reply(write_error(fmt, number, text, client_ref if number in WITH_ID else ""), number)

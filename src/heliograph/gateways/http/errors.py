@@ -1,0 +1,75 @@
+"""From refusals of the platform to the numbers and wire texts of the API, script by script.
+
+The texts are what the old service wrote (code tables, sections 1 and 2); clients read the number.
+Every table is total: a new `Refusal` without a row here fails a test.
+"""
+
+from __future__ import annotations
+
+from heliograph.domain.refusals import Refusal
+
+__all__ = ["ERRORS", "SYSTEM_ERROR_NUMBER", "error_of"]
+
+# A number outside of the scripts' own tables, which clients turn into a general error. No number of
+# theirs may be used: each of them says something about the request.
+SYSTEM_ERROR_NUMBER = 99
+
+_DENIED = (6, "message is denied")
+_TOO_OFTEN = (9, "duplicate request, wait a minute")
+
+_SEND: dict[Refusal, tuple[int, str]] = {
+    Refusal.BAD_PARAMETERS: (1, "parameters error"),
+    Refusal.NOT_AUTHORISED: (2, "authorise error"),
+    Refusal.NO_FUNDS: (3, "no money"),
+    Refusal.ADDRESS_BLOCKED: (4, "ip is blocked"),
+    Refusal.BAD_DATE: (5, "invalid date format"),
+    Refusal.TEXT_DENIED: _DENIED,
+    Refusal.SENDER_DENIED: _DENIED,
+    Refusal.NUMBER_BLOCKED: _DENIED,
+    Refusal.NUMBER_LIMIT: _DENIED,
+    Refusal.ACCOUNT_LIMIT: _DENIED,
+    Refusal.OUTSIDE_HOURS: _DENIED,
+    Refusal.BAD_NUMBER: (7, "invalid number"),
+    Refusal.NO_ROUTE: (8, "can't to deliver"),
+    Refusal.DUPLICATE: _TOO_OFTEN,
+    Refusal.TOO_MANY_REQUESTS: _TOO_OFTEN,
+    Refusal.TOO_MANY_AT_ONCE: (9, "too many concurrent requests"),
+    Refusal.NOT_FOUND: (1, "parameters error"),
+    Refusal.NOT_DELETED: (1, "parameters error"),
+    # Nothing was accepted, and the same request may be repeated: what clients do on error 9.
+    Refusal.OVERLOADED: (9, "too many concurrent requests"),
+    Refusal.SYSTEM_ERROR: (SYSTEM_ERROR_NUMBER, "system error"),
+}
+
+# Scripts that only read do not know most of these numbers; what they can never refuse is an error
+# of ours if it comes.
+_READING: dict[Refusal, tuple[int, str]] = dict.fromkeys(Refusal, _SEND[Refusal.SYSTEM_ERROR]) | {
+    refusal: _SEND[refusal]
+    for refusal in (
+        Refusal.BAD_PARAMETERS,
+        Refusal.NOT_AUTHORISED,
+        Refusal.ADDRESS_BLOCKED,
+        Refusal.DUPLICATE,
+        Refusal.TOO_MANY_REQUESTS,
+        Refusal.TOO_MANY_AT_ONCE,
+        Refusal.OVERLOADED,
+    )
+}
+
+ERRORS: dict[str, dict[Refusal, tuple[int, str]]] = {
+    "send": _SEND,
+    "status": _READING
+    | {
+        Refusal.NOT_FOUND: (5, "message is not deleted"),
+        Refusal.NOT_DELETED: (5, "message is not deleted"),
+    },
+    "balance": _READING,
+}
+
+# Errors about a message, which the client may ask for by its id (send.php reference, 6.3).
+WITH_ID = frozenset({3, 6, 7, 8})
+
+
+def error_of(script: str, refusal: Refusal) -> tuple[int, str]:
+    """(number, wire text) of a refusal in the replies of `script`."""
+    return ERRORS[script][refusal]

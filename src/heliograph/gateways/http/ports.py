@@ -1,0 +1,138 @@
+"""What the HTTP door needs from the rest of the program, and its own settings.
+
+The door is given one object with the services (`Services`), one observer and its settings; it finds
+nothing by itself. Shapes are protocols, so that a test hands in its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta, timezone, tzinfo
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, Protocol
+
+from heliograph.domain.accounts import Account
+from heliograph.domain.refusals import Refusal
+from heliograph.domain.requests import Refused, SendRequest, StatusAnswer, Submitted
+
+__all__ = ["HttpSettings", "NoObserver", "RequestObserver", "Services"]
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+
+
+class AuthenticationPort(Protocol):
+    """Who is asking: by login and password, or by key."""
+
+    def is_blocked(self, address: str) -> bool:
+        """True when this address is blocked for a while."""
+        ...
+
+    def try_login_cached(self, login: str, psw: str, address: str) -> Account | Refusal | None:
+        """The answer without waiting; None when `login` must be awaited."""
+        ...
+
+    async def login(self, login: str, psw: str, address: str) -> Account | Refusal:
+        """The account, or NOT_AUTHORISED or ADDRESS_BLOCKED."""
+        ...
+
+    async def api_key(self, key: str, address: str) -> Account | Refusal:
+        """The account that the key belongs to, or a refusal."""
+        ...
+
+
+class SubmitPort(Protocol):
+    """Sending, and the price of sending."""
+
+    async def send(self, request: SendRequest) -> Submitted | Refused:
+        """Returns after the commit."""
+        ...
+
+    async def estimate(self, request: SendRequest) -> Submitted | Refused:
+        """The same decisions; stores nothing."""
+        ...
+
+
+class StatusesPort(Protocol):
+    """State and deletion of messages, by pairs of (client's id, recipient)."""
+
+    async def find(
+        self, account: Account, pairs: list[tuple[str, str]], *, language: str = "ru"
+    ) -> list[StatusAnswer]:
+        """One answer a pair, in their order."""
+        ...
+
+    async def delete(self, account: Account, pairs: list[tuple[str, str]]) -> int:
+        """How many were deleted or cancelled."""
+        ...
+
+
+class BalancesPort(Protocol):
+    """Money of an account."""
+
+    async def balance(self, account: Account) -> tuple[int, int]:
+        """(balance, credit) in micros."""
+        ...
+
+
+class LimitsPort(Protocol):
+    """How often, and how many at once."""
+
+    def enter(self, account_id: int) -> bool:
+        """False when the account has too many requests going on; then do not `leave`."""
+        ...
+
+    def leave(self, account_id: int) -> None:
+        """The request that entered is over."""
+        ...
+
+    def count(self, account: Account, kind: str, key: str) -> Refusal | None:
+        """Counts one request of this kind; a refusal when it is one too many."""
+        ...
+
+
+class Services(Protocol):
+    """The services as one object, as the runtime builds it."""
+
+    @property
+    def authentication(self) -> AuthenticationPort: ...
+    @property
+    def submit(self) -> SubmitPort: ...
+    @property
+    def statuses(self) -> StatusesPort: ...
+    @property
+    def balances(self) -> BalancesPort: ...
+    @property
+    def limits(self) -> LimitsPort: ...
+
+
+class RequestObserver(Protocol):
+    """Told about every API request that was answered. Never gets a parameter of it."""
+
+    def http_request(self, script: str, error_code: int, seconds: float) -> None:
+        """`script` is a name of the route table; `error_code` 0 for a good reply."""
+        ...
+
+
+class NoObserver:
+    """Looks away."""
+
+    def http_request(self, script: str, error_code: int, seconds: float) -> None:
+        """Does nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """Settings of the door.
+
+    `zone` is the zone of dates in replies. `trusted_proxies`: peers whose `X-Forwarded-For` is
+    believed. `fetches_files`: whether the platform can fetch `fileurl`; without it such a request
+    is refused. `health` gives what `/health` shows as JSON, `metrics` the text of `/metrics`.
+    """
+
+    zone: tzinfo = timezone(timedelta(hours=3))
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    max_body_bytes: int = MAX_BODY_BYTES
+    fetches_files: bool = False
+    health: Callable[[], dict[str, Any]] | None = None
+    metrics: Callable[[], bytes] | None = None
