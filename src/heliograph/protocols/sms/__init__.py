@@ -1,0 +1,1 @@
+"""Everything about the user data of short messages: alphabets, headers, segments, binary forms."""
