@@ -168,6 +168,18 @@ class Sending(Struct, frozen=True, forbid_unknown_fields=True):
     default_validity_hours: Annotated[
         int, Meta(ge=1, le=168, description="Life of a message whose request gives none.")
     ] = 24
+    receipt_wait_hours: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=720,
+            description="Hours after its life in which the operator may still tell what became of "
+            "a message; then it ends with status 3 and error 245.",
+        ),
+    ] = 24.0
+    max_recipients: Annotated[
+        int, Meta(ge=1, le=1_000_000, description="Recipients of one request.")
+    ] = 50_000
     timezone_minutes: Annotated[
         int,
         Meta(
