@@ -86,7 +86,7 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True):
     ] = []
     max_body_bytes: Annotated[
         int, Meta(ge=1024, le=1 << 30, description="Longest request body that is read.")
-    ] = 16 * 1024 * 1024
+    ] = 10 * 1024 * 1024
     keep_alive_s: Annotated[
         int, Meta(ge=1, le=3600, description="Seconds after which an idle connection is closed.")
     ] = 60
@@ -165,21 +165,20 @@ class Webhooks(Struct, frozen=True, forbid_unknown_fields=True):
 class Sending(Struct, frozen=True, forbid_unknown_fields=True):
     """What holds for messages and accounts that do not say otherwise."""
 
-    default_validity_hours: Annotated[
-        int, Meta(ge=1, le=168, description="Life of a message whose request gives none.")
-    ] = 24
+    validity_hours: Annotated[
+        float, Meta(gt=0, le=168, description="Life of a message whose request gives none.")
+    ] = 24.0
     receipt_wait_hours: Annotated[
         float,
         Meta(
             gt=0,
             le=720,
-            description="Hours after its life in which the operator may still tell what became of "
-            "a message; then it ends with status 3 and error 245.",
+            description="How long after a message's life its receipt is waited for.",
         ),
     ] = 24.0
     max_recipients: Annotated[
-        int, Meta(ge=1, le=1_000_000, description="Recipients of one request.")
-    ] = 50_000
+        int, Meta(ge=1, le=1_000_000, description="Recipients that one request may have.")
+    ] = 100_000
     timezone_minutes: Annotated[
         int,
         Meta(
