@@ -22,6 +22,8 @@ class Bulk:
 
     `returns`: the columns that come back for every row that was really written. `inserts`: the
     table whose rows, known by their first column, are there once the statement is committed.
+    `is_update`: rows replace columns of the row that their first value names; of several for one
+    row in a batch the last one holds.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Bulk:
     postgresql: str
     returns: tuple[str, ...] = ()
     inserts: str = ""
+    is_update: bool = False
 
 
 def bulk_insert(table: Table, *, ignore_conflicts: bool = False) -> Bulk:
@@ -87,6 +90,7 @@ def bulk_update(
         postgresql=f"UPDATE {table.name} SET {assignments} "
         f"FROM unnest({arrays}) AS j({names}) WHERE {where}{tail}",
         returns=tuple(returns),
+        is_update=True,
     )
 
 

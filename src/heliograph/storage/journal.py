@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Generator, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from functools import partial
 from typing import Any, Protocol
 
@@ -33,6 +33,7 @@ from heliograph.storage.statements import (
     INSERT_TRANSFERS,
     ORDER,
     REQUEUE_PARTS,
+    RESPOND_PARTS,
     REVISE_MESSAGES,
     TRANSFER_COLUMN,
 )
@@ -218,15 +219,18 @@ class Journal:
     def _next_batch(self) -> list[Entry]:
         """Takes entries from the front, up to the bound of a transaction.
 
-        A batch ends before an entry that claims a part which the same batch puts back: statements
-        run in one fixed order, so the claim would come before the putting back.
+        A batch ends before an entry that claims a part, or tells the answer about a part, which
+        the same batch puts back: statements run in one fixed order, so the putting back would come
+        last and hide that the part has been on the wire again.
         """
         rows = 0
         requeued: set[int] = set()
         for index, entry in enumerate(self._waiting):
             rows += entry.size
-            claims = entry.rows.get(CLAIM_PARTS, ()) if requeued else ()
-            if index and (rows > _MAX_BATCH_ROWS or any(claim[0] in requeued for claim in claims)):
+            if index and (
+                rows > _MAX_BATCH_ROWS
+                or (requeued and any(part_id in requeued for part_id in _on_the_wire(entry)))
+            ):
                 batch = self._waiting[:index]
                 del self._waiting[:index]
                 self._waiting_rows -= rows - entry.size
@@ -320,6 +324,12 @@ class Journal:
     def _fail(entry: Entry, error: Exception) -> None:
         entry.error = error
         _tell(entry)
+
+
+def _on_the_wire(entry: Entry) -> Iterator[int]:
+    for bulk in (CLAIM_PARTS, RESPOND_PARTS):
+        for row in entry.rows.get(bulk, ()):
+            yield row[0]
 
 
 def _tell(entry: Entry) -> None:
@@ -418,7 +428,17 @@ def _gather(batch: Iterable[Entry]) -> dict[Bulk, Rows]:
                 gathered[bulk] += rows
             else:
                 gathered[bulk] = list(rows)
-    return {bulk: rows for bulk, rows in gathered.items() if rows}
+    return {
+        bulk: _last_of_each(rows) if bulk.is_update else rows
+        for bulk, rows in gathered.items()
+        if rows
+    }
+
+
+def _last_of_each(rows: Rows) -> Rows:
+    # Of two rows for one key an UPDATE .. FROM takes any; the later news has to hold.
+    last = {row[0]: row for row in rows}
+    return rows if len(last) == len(rows) else list(last.values())
 
 
 def _finish(

@@ -162,6 +162,15 @@ prefixes = Table(  # imported numbering: overrides the packaged plan
     Column("mccmnc", Text, nullable=False),
     _text("operator"),
     _text("region"),
+    _text("region_ru"),
+    _text("time_zones"),  # IANA names divided by spaces
+)
+
+ported_numbers = Table(  # single numbers that moved to another network
+    "ported_numbers",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("mccmnc", Text, nullable=False),
 )
 
 # --- traffic: one row per call, per recipient, per segment ----------------------------------------
