@@ -6,7 +6,7 @@ once per recipient), their parts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -54,6 +54,7 @@ _MESSAGE_COLUMNS = (
     messages.c.due_at,
     messages.c.expires_at,
     messages.c.created_at,
+    messages.c.final_at,
     messages.c.own_text,
     messages.c.own_sender,
     messages.c.route,
@@ -75,17 +76,18 @@ _STATES = {int(state): state for state in MessageState}
 _TYPES = {int(type): type for type in MessageType}
 
 
-async def load_messages(connection: AsyncConnection, ids: Sequence[int]) -> dict[int, Message]:
-    """Messages by id, in ascending order of ids; unknown ids are left out.
+async def load_messages(connection: AsyncConnection, ids: Iterable[int]) -> list[Message]:
+    """Messages by their ids, in the order of ids; unknown ids are left out.
 
     Messages of one submission share its object; `parts` are complete and in order.
     """
-    if not ids:
-        return {}
+    asked = list(set(ids))
+    if not asked:
+        return []
     rows = (
         await connection.execute(
             select(*_MESSAGE_COLUMNS)
-            .where(among(connection, messages.c.id, ids))
+            .where(among(connection, messages.c.id, asked))
             .order_by(messages.c.id)
         )
     ).all()
@@ -96,7 +98,7 @@ async def load_messages(connection: AsyncConnection, ids: Sequence[int]) -> dict
     calls = {row[0]: _make_submission(row) for row in found.all()}
     loaded = {row[0]: _make_message(row, calls[row[1]]) for row in rows}
     await _load_parts(connection, loaded)
-    return loaded
+    return list(loaded.values())
 
 
 async def _load_parts(connection: AsyncConnection, loaded: Mapping[int, Message]) -> None:
@@ -160,6 +162,7 @@ def _make_message(row: Sequence[Any], submission: Submission) -> Message:
         due_at,
         expires_at,
         created_at,
+        final_at,
         own_text,
         own_sender,
         route,
@@ -182,6 +185,7 @@ def _make_message(row: Sequence[Any], submission: Submission) -> Message:
         route=split_route(route),
     )
     message.charged_micros = charged_micros
+    message.final_at = final_at
     if detail is not None:
         message.detail = msgspec.json.decode(detail, type=dict[str, str])
     return message

@@ -1,20 +1,22 @@
 """Reading messages back: for dispatch after a start, for receipts, for the clock, for their owners.
 
-Every reader returns the domain objects that the services work with, parts included. Conditions that have to
-match a partial index are literals in the statement, as a bound value would hide the match from SQLite's
-planner.
+Every reader returns the domain objects that the services work with, parts included, and takes time
+that does not grow with the number of finished messages: open ones are found through partial
+indices, single ones by their keys.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from sqlalchemy import Row, bindparam, text
+import msgspec
+from sqlalchemy import ColumnElement, func, literal_column, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.domain.messages import Message, MessageState, MessageType, Part, Submission
+from heliograph.domain.messages import Message, Part
+from heliograph.storage.loading import load_messages
+from heliograph.storage.schema import messages, parts, submissions
+from heliograph.storage.sets import among, is_sqlite
 
 __all__ = [
     "due_scheduled",
@@ -22,217 +24,218 @@ __all__ = [
     "find_by_external",
     "find_messages",
     "load_messages",
+    "messages_of",
+    "recent_messages",
     "waiting_accounts",
+    "waiting_connectors",
     "waiting_messages",
 ]
 
-# Bound values of one statement; both engines take more than 32,000.
-_CHUNK = 5_000
+# A partial index is used only when the condition is written as in the index, with literal numbers.
+_WAITING: ColumnElement[bool] = literal_column("parts.state IN (3, 4, 6)")
+_SUBMITTED: ColumnElement[bool] = literal_column("parts.state = 5")
+_SCHEDULED: ColumnElement[bool] = literal_column("messages.state = 1")
+_OPEN: ColumnElement[bool] = literal_column("messages.final_at = 0")
+# How far back `recent_messages` looks: it is for eyes, and must not read a whole history.
+_RECENT_MESSAGES = 100_000
 
-_COLUMNS = """
-    m.id, m.submission_id, m.recipient, m.mccmnc, m.state, m.err, m.part_count, m.price_micros,
-    m.charged_micros, m.due_at, m.expires_at, m.created_at, m.final_at, m.own_text, m.own_sender,
-    m.route, m.detail, s.account_id, s.payer_id, s.client_ref, s.type, s.sender, s.text, s.comment,
-    s.door, s.flags, s.is_test, s.options, s.created_at AS submitted_at
-"""
-_JOIN = "messages m JOIN submissions s ON s.id = m.submission_id"
+# The newest message of a pair. ORDER BY follows the index: one row is read and not all of them.
+_NEWEST = (
+    "(SELECT m.id FROM submissions s {join} messages m "
+    "ON m.submission_id = s.id AND m.recipient = {recipient} "
+    "WHERE s.account_id = :account_id AND s.client_ref = {client_ref} "
+    "ORDER BY s.id DESC, m.id DESC LIMIT 1)"
+)
+_FIND_SQLITE = text(
+    "SELECT "
+    + _NEWEST.format(
+        join="CROSS JOIN",  # keeps the planner from beginning with the recipient
+        client_ref="json_extract(j.value, '$[0]')",
+        recipient="json_extract(j.value, '$[1]')",
+    )
+    + " FROM json_each(:pairs) j"
+)
+_FIND_POSTGRESQL = text(
+    "SELECT "
+    + _NEWEST.format(join="JOIN", client_ref="j.client_ref", recipient="j.recipient")
+    + " FROM unnest(CAST(:refs AS text[]), CAST(:recipients AS text[])) AS j(client_ref, recipient)"
+)
+
+
+async def find_messages(
+    connection: AsyncConnection, account_id: int, pairs: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], Message]:
+    """An account's messages by (client_ref, recipient): the newest of each pair.
+
+    A pair is left out when there is none, or when its newest message was hidden by its owner.
+    """
+    if not pairs:
+        return {}
+    given: dict[str, object]
+    if is_sqlite(connection):
+        given = {"pairs": msgspec.json.encode(pairs).decode()}
+        statement = _FIND_SQLITE
+    else:
+        given = {"refs": [ref for ref, _ in pairs], "recipients": [to for _, to in pairs]}
+        statement = _FIND_POSTGRESQL
+    rows = await connection.execute(statement, {"account_id": account_id, **given})
+    newest = [id for id in rows.scalars() if id is not None]
+    if not newest:
+        return {}
+    shown = await connection.execute(
+        select(messages.c.id).where(
+            among(connection, messages.c.id, newest), messages.c.is_deleted == 0
+        )
+    )
+    loaded = await load_messages(connection, shown.scalars())
+    return {(message.submission.client_ref, message.recipient): message for message in loaded}
+
+
+async def messages_of(
+    connection: AsyncConnection, account_id: int, client_ref: str, *, limit: int = 1000
+) -> list[Message]:
+    """Messages of every submission with that client_ref, newest first; hidden ones too."""
+    ids = await connection.execute(
+        select(messages.c.id)
+        .join_from(submissions, messages, messages.c.submission_id == submissions.c.id)
+        .where(submissions.c.account_id == account_id, submissions.c.client_ref == client_ref)
+        .order_by(submissions.c.id.desc(), messages.c.id.desc())
+        .limit(limit)
+    )
+    return _newest_first(await load_messages(connection, ids.scalars()))
+
+
+async def find_by_external(
+    connection: AsyncConnection, connector_id: int, external_ids: Iterable[str]
+) -> dict[str, Part]:
+    """Submitted parts of a connector by the ids that it gave. Of several with one id the newest."""
+    wanted = list(dict.fromkeys(external_ids))
+    if not wanted:
+        return {}
+    rows = await connection.execute(
+        select(parts.c.id)
+        .where(
+            parts.c.connector_id == connector_id,
+            among(connection, parts.c.external_id, wanted),
+            _SUBMITTED,
+        )
+        .order_by(parts.c.id)
+    )
+    found = await _load_parts(connection, list(rows.scalars()))
+    return {part.external_id: part for part in found}
+
+
+async def waiting_connectors(connection: AsyncConnection) -> list[int]:
+    """Ids of the connectors with waiting or claimed parts, whether they still exist or not."""
+    found: list[int] = []
+    last = -1
+    while True:  # from one connector to the next, instead of through a million index entries
+        following = await connection.scalar(
+            select(func.min(parts.c.connector_id)).where(parts.c.connector_id > last, _WAITING)
+        )
+        if following is None:
+            return found
+        found.append(following)
+        last = following
 
 
 async def waiting_accounts(connection: AsyncConnection, connector_id: int) -> list[tuple[int, int]]:
     """Accounts with parts that wait for a connector: pairs of (account id, first part id)."""
     rows = await connection.execute(
-        text(
-            "SELECT m.account_id, min(p.id) FROM parts p JOIN messages m ON m.id = p.id >> 8 "
-            "WHERE p.connector_id = :connector AND p.state IN (3, 4, 6) AND m.final_at = 0 "
-            "GROUP BY m.account_id"
-        ),
-        {"connector": connector_id},
+        select(messages.c.account_id, func.min(parts.c.id))
+        .join_from(parts, messages, messages.c.id == parts.c.id.op(">>")(8))
+        .where(parts.c.connector_id == connector_id, _WAITING, _OPEN)
+        .group_by(messages.c.account_id)
+        .order_by(messages.c.account_id)
     )
-    return [(row[0], row[1]) for row in rows]
+    return [(account_id, part_id) for account_id, part_id in rows.all()]
 
 
 async def waiting_messages(
     connection: AsyncConnection,
     *,
     connector_id: int,
-    account_id: int,
-    after_part_id: int,
+    account_id: int | None = None,
+    after_part_id: int = 0,
     limit: int,
 ) -> list[Part]:
-    """Parts that wait for a connector (QUEUED, SUBMITTING or UNKNOWN), oldest first."""
-    rows = await connection.execute(
-        text(
-            f"SELECT p.id AS part_id, {_COLUMNS} FROM parts p JOIN messages m ON m.id = p.id >> 8 "
-            "JOIN submissions s ON s.id = m.submission_id "
-            "WHERE p.connector_id = :connector AND p.state IN (3, 4, 6) AND p.id > :after "
-            "AND m.account_id = :account AND m.final_at = 0 ORDER BY p.id LIMIT :limit"
-        ).bindparams(connector=connector_id, after=after_part_id, account=account_id, limit=limit)
+    """Parts that wait for a connector (QUEUED, SUBMITTING, UNKNOWN), in the order of their ids.
+
+    `account_id` None: of every account. Fewer than `limit` parts mean that there are no more.
+    """
+    query = (
+        select(parts.c.id)
+        .join_from(parts, messages, messages.c.id == parts.c.id.op(">>")(8))
+        .where(parts.c.connector_id == connector_id, parts.c.id > after_part_id, _WAITING, _OPEN)
+        .order_by(parts.c.id)
+        .limit(limit)
     )
-    found = rows.all()
-    messages = {m.id: m for m in await _build(connection, found)}
-    return [messages[row.part_id >> 8].parts[(row.part_id & 255) - 1] for row in found]
-
-
-async def find_by_external(
-    connection: AsyncConnection, connector_id: int, external_ids: Iterable[str]
-) -> dict[str, Part]:
-    """Submitted parts of a connector by the ids that it gave them."""
-    wanted = list(dict.fromkeys(external_ids))
-    part_ids: dict[str, int] = {}
-    statement = text(
-        "SELECT external_id, id FROM parts WHERE connector_id = :connector "
-        "AND external_id IN :wanted AND state = 5"
-    ).bindparams(bindparam("wanted", expanding=True))
-    for at in range(0, len(wanted), _CHUNK):
-        rows = await connection.execute(
-            statement, {"connector": connector_id, "wanted": wanted[at : at + _CHUNK]}
-        )
-        part_ids.update((row[0], row[1]) for row in rows)
-    loaded = await load_messages(connection, {i >> 8 for i in part_ids.values()})
-    messages = {m.id: m for m in loaded}
-    return {
-        external: messages[i >> 8].parts[(i & 255) - 1]
-        for external, i in part_ids.items()
-        if i >> 8 in messages
-    }
+    if account_id is not None:
+        query = query.where(messages.c.account_id == account_id)
+    return await _load_parts(connection, list((await connection.execute(query)).scalars()))
 
 
 async def due_scheduled(connection: AsyncConnection, now_ms: int, limit: int) -> list[Message]:
     """Scheduled messages whose time has come, earliest first; they have no parts yet."""
-    rows = await connection.execute(
-        text(
-            f"SELECT {_COLUMNS} FROM {_JOIN} WHERE m.state = 1 AND m.due_at <= :now "
-            "ORDER BY m.due_at LIMIT :limit"
-        ),
-        {"now": now_ms, "limit": limit},
+    ids = await connection.execute(
+        select(messages.c.id)
+        .where(_SCHEDULED, messages.c.due_at <= now_ms)
+        .order_by(messages.c.due_at, messages.c.id)
+        .limit(limit)
     )
-    return await _build(connection, rows.all())
+    loaded = await load_messages(connection, ids.scalars())
+    return sorted(loaded, key=lambda message: (message.due_at, message.id))
 
 
 async def expired_between(
     connection: AsyncConnection, cursor: tuple[int, int], until_ms: int, limit: int
 ) -> list[Message]:
     """Open messages with (expires_at, id) after the cursor and expires_at up to `until_ms`."""
-    rows = await connection.execute(
-        text(
-            f"SELECT {_COLUMNS} FROM {_JOIN} WHERE m.final_at = 0 AND m.expires_at >= :since "
-            "AND m.expires_at <= :until AND (m.expires_at > :since OR m.id > :id) "
-            "ORDER BY m.expires_at, m.id LIMIT :limit"
-        ),
-        {"since": cursor[0], "id": cursor[1], "until": until_ms, "limit": limit},
+    place = tuple_(messages.c.expires_at, messages.c.id)
+    ids = await connection.execute(
+        select(messages.c.id)
+        .where(_OPEN, place > cursor, messages.c.expires_at <= until_ms)
+        .order_by(messages.c.expires_at, messages.c.id)
+        .limit(limit)
     )
-    return await _build(connection, rows.all())
+    loaded = await load_messages(connection, ids.scalars())
+    return sorted(loaded, key=lambda message: (message.expires_at, message.id))
 
 
-async def find_messages(
-    connection: AsyncConnection, account_id: int, pairs: Sequence[tuple[str, str]]
-) -> dict[tuple[str, str], Message]:
-    """An account's messages by (client's id, recipient): the newest of each pair, hidden ones left out."""
-    refs = bindparam("refs", expanding=True)
-    recipients = bindparam("recipients", expanding=True)
-    rows = await connection.execute(
-        text(
-            f"SELECT {_COLUMNS} FROM {_JOIN} WHERE s.account_id = :account "
-            "AND s.client_ref IN :refs AND m.recipient IN :recipients AND m.is_deleted = 0 "
-            "ORDER BY m.id"
-        ).bindparams(refs, recipients),
-        {
-            "account": account_id,
-            "refs": list({ref for ref, _ in pairs}),
-            "recipients": list({recipient for _, recipient in pairs}),
-        },
+async def recent_messages(
+    connection: AsyncConnection,
+    *,
+    connector_ids: Iterable[int],
+    recipient: str = "",
+    after_id: int = 0,
+    limit: int = 50,
+) -> list[Message]:
+    """Messages that were handed to one of the connectors, newest first.
+
+    `recipient` '': anybody's. `after_id`: only newer ones. Looks at the last 100,000 messages.
+    """
+    newest = select(messages.c.id, messages.c.recipient).where(messages.c.id > after_id)
+    newest = newest.order_by(messages.c.id.desc()).limit(_RECENT_MESSAGES)
+    window = newest.subquery("newest")
+    query = (
+        select(window.c.id)
+        .join(parts, parts.c.id == window.c.id.op("<<")(8).op("+")(1))
+        .where(parts.c.submitted_at > 0, among(connection, parts.c.connector_id, [*connector_ids]))
+        .order_by(window.c.id.desc())
+        .limit(limit)
     )
-    wanted = set(pairs)
-    newest = {(row.client_ref, row.recipient): row for row in rows}
-    kept = [row for pair, row in newest.items() if pair in wanted]
-    built = await _build(connection, kept)
-    return {(m.submission.client_ref, m.recipient): m for m in built}
+    if recipient:
+        query = query.where(window.c.recipient == recipient)
+    ids = await connection.execute(query)
+    return _newest_first(await load_messages(connection, ids.scalars()))
 
 
-async def load_messages(connection: AsyncConnection, ids: Iterable[int]) -> list[Message]:
-    """Messages by their ids; unknown ids are left out."""
-    wanted = sorted(set(ids))
-    statement = text(f"SELECT {_COLUMNS} FROM {_JOIN} WHERE m.id IN :ids").bindparams(
-        bindparam("ids", expanding=True)
-    )
-    messages: list[Message] = []
-    for at in range(0, len(wanted), _CHUNK):
-        rows = await connection.execute(statement, {"ids": wanted[at : at + _CHUNK]})
-        messages += await _build(connection, rows.all())
-    return messages
+def _newest_first(loaded: list[Message]) -> list[Message]:
+    return sorted(loaded, key=lambda message: -message.id)
 
 
-async def _build(connection: AsyncConnection, rows: Sequence[Row[Any]]) -> list[Message]:
-    """Domain objects of joined rows, one per message, with their parts."""
-    submissions: dict[int, Submission] = {}
-    messages: dict[int, Message] = {}
-    for row in rows:
-        if row.id in messages:
-            continue
-        submission = submissions.get(row.submission_id)
-        if submission is None:
-            submission = submissions[row.submission_id] = _submission(row)
-        messages[row.id] = _message(row, submission)
-    part_ids = [m.id << 8 | seq for m in messages.values() for seq in range(1, m.part_count + 1)]
-    statement = text(
-        "SELECT id, state, connector_id, external_id, err, attempts, next_try_at, submitted_at, "
-        "responded_at, done_at FROM parts WHERE id IN :ids ORDER BY id"
-    ).bindparams(bindparam("ids", expanding=True))
-    for at in range(0, len(part_ids), _CHUNK):
-        for row in await connection.execute(statement, {"ids": part_ids[at : at + _CHUNK]}):
-            message = messages[row.id >> 8]
-            message.parts.append(_part(row, message))
-    return list(messages.values())
-
-
-def _submission(row: Row[Any]) -> Submission:
-    return Submission(
-        id=row.submission_id,
-        account_id=row.account_id,
-        payer_id=row.payer_id,
-        client_ref=row.client_ref,
-        type=MessageType(row.type),
-        sender=row.sender,
-        text=row.text,
-        comment=row.comment,
-        created_at=row.submitted_at,
-        door=row.door,
-        flags=row.flags,
-        is_test=bool(row.is_test),
-        options=json.loads(row.options) if row.options else None,
-    )
-
-
-def _message(row: Row[Any], submission: Submission) -> Message:
-    message = Message(
-        id=row.id,
-        submission=submission,
-        recipient=row.recipient,
-        mccmnc=row.mccmnc,
-        state=MessageState(row.state),
-        part_count=row.part_count,
-        price_micros=row.price_micros,
-        created_at=row.created_at,
-        expires_at=row.expires_at,
-        due_at=row.due_at,
-        err=row.err,
-        own_text=row.own_text,
-        own_sender=row.own_sender,
-        route=tuple(int(c) for c in row.route.split(",") if c),
-    )
-    message.charged_micros = row.charged_micros
-    message.final_at = row.final_at
-    message.detail = json.loads(row.detail) if row.detail else None
-    return message
-
-
-def _part(row: Row[Any], message: Message) -> Part:
-    part = Part(message, row.id & 255, MessageState(row.state), row.connector_id)
-    part.external_id = row.external_id
-    part.err = row.err
-    part.attempts = row.attempts
-    part.next_try_at = row.next_try_at
-    part.submitted_at = row.submitted_at
-    part.responded_at = row.responded_at
-    part.done_at = row.done_at
-    return part
+async def _load_parts(connection: AsyncConnection, part_ids: Sequence[int]) -> list[Part]:
+    """Parts in the order of their ids, each with its message and all sibling parts."""
+    loaded = await load_messages(connection, (part_id >> 8 for part_id in part_ids))
+    by_id = {message.id: message for message in loaded}
+    return [by_id[part_id >> 8].parts[(part_id & 0xFF) - 1] for part_id in part_ids]

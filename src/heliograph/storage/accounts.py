@@ -1,0 +1,237 @@
+"""Accounts and their API keys.
+
+Every write notes a new version of the configuration in the same transaction. Of an API key only its
+SHA-256 is kept: 256 random bits need no slow hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any, TypedDict, Unpack
+
+from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph.domain.accounts import Account
+from heliograph.storage import revisions
+from heliograph.storage.schema import accounts, api_keys, balances
+
+__all__ = [
+    "AccountFields",
+    "ApiKey",
+    "LoginTaken",
+    "NoSuchAccount",
+    "create_account",
+    "create_api_key",
+    "disable_api_key",
+    "find_account",
+    "hash_api_key",
+    "list_accounts",
+    "list_api_keys",
+    "load_accounts",
+    "set_credit",
+    "update_account",
+]
+
+_KEY_BYTES = 32
+
+
+class LoginTaken(ValueError):
+    """Another account has this login."""
+
+
+class NoSuchAccount(LookupError):
+    """There is no account with this id or login."""
+
+
+class AccountFields(TypedDict, total=False):
+    """What can be set on an account; meanings as in `domain.accounts.Account`.
+
+    `payer_id` 0: the account pays for itself. `networks`: CIDR blocks.
+    """
+
+    parent_id: int
+    payer_id: int
+    plan_id: int
+    currency: str
+    default_sender: str
+    timezone_minutes: int
+    language: str
+    callback_url: str
+    networks: Sequence[str | IPv4Network | IPv6Network]
+    is_blocked: bool
+    is_test: bool
+    has_limits: bool
+    md5_hash: str
+    sha1_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """An API key without its secret."""
+
+    id: int
+    account_id: int
+    sha256: str
+    name: str
+    is_disabled: bool
+    created_at: int
+
+
+async def create_account(
+    connection: AsyncConnection, login: str, *, now_ms: int, **fields: Unpack[AccountFields]
+) -> int:
+    """A new account with an empty balance; its id. Raises LoginTaken, ValueError (networks)."""
+    values = {"login": login, "created_at": now_ms, **_columns(fields)}
+    try:
+        async with connection.begin_nested():
+            made = await connection.execute(
+                insert(accounts).values(values).returning(accounts.c.id)
+            )
+    except IntegrityError as error:
+        raise LoginTaken(f"the login {login!r} is taken") from error
+    account_id = int(made.scalar_one())
+    await connection.execute(insert(balances).values(account_id=account_id))
+    await revisions.bump(connection)
+    return account_id
+
+
+async def update_account(
+    connection: AsyncConnection, account_id: int, **fields: Unpack[AccountFields]
+) -> None:
+    """Sets fields. Raises NoSuchAccount, ValueError (networks)."""
+    values = _columns(fields)
+    if not values:
+        return
+    done = await connection.execute(
+        update(accounts).where(accounts.c.id == account_id).values(values)
+    )
+    if not done.rowcount:
+        raise NoSuchAccount(f"there is no account {account_id}")
+    await revisions.bump(connection)
+
+
+async def set_credit(connection: AsyncConnection, account_id: int, credit_micros: int) -> None:
+    """How far below zero the balance may go. Raises NoSuchAccount."""
+    done = await connection.execute(
+        update(balances)
+        .where(balances.c.account_id == account_id)
+        .values(credit_micros=credit_micros)
+    )
+    if not done.rowcount:
+        raise NoSuchAccount(f"there is no account {account_id}")
+    await revisions.bump(connection)
+
+
+async def find_account(connection: AsyncConnection, key: int | str) -> Account:
+    """An account by id or login. Raises NoSuchAccount."""
+    condition = accounts.c.id == key if isinstance(key, int) else accounts.c.login == key
+    found = await load_accounts(connection, condition)
+    if not found:
+        raise NoSuchAccount(f"there is no account {key!r}")
+    return found[0]
+
+
+async def list_accounts(
+    connection: AsyncConnection, *, after_id: int = 0, limit: int = 1000
+) -> list[Account]:
+    """A page of accounts in the order of their ids."""
+    return await load_accounts(connection, accounts.c.id > after_id, limit=limit)
+
+
+async def load_accounts(
+    connection: AsyncConnection,
+    condition: ColumnElement[bool] | None = None,
+    *,
+    limit: int | None = None,
+) -> list[Account]:
+    """Accounts in the order of their ids."""
+    query = (
+        select(accounts, balances.c.credit_micros)
+        .join(balances, balances.c.account_id == accounts.c.id)
+        .order_by(accounts.c.id)
+    )
+    if condition is not None:
+        query = query.where(condition)
+    if limit is not None:
+        query = query.limit(limit)
+    rows = await connection.execute(query)
+    return [_make_account(dict(row)) for row in rows.mappings()]
+
+
+async def create_api_key(
+    connection: AsyncConnection, account_id: int, *, now_ms: int, name: str = ""
+) -> tuple[int, str]:
+    """(id, the key). The key can not be read back. Raises NoSuchAccount."""
+    await find_account(connection, account_id)
+    key = secrets.token_urlsafe(_KEY_BYTES)
+    values = {
+        "account_id": account_id,
+        "sha256": hash_api_key(key),
+        "name": name,
+        "created_at": now_ms,
+    }
+    made = await connection.execute(insert(api_keys).values(values).returning(api_keys.c.id))
+    await revisions.bump(connection)
+    return int(made.scalar_one()), key
+
+
+async def disable_api_key(connection: AsyncConnection, account_id: int, key_id: int) -> bool:
+    """Ends a key of the account; False: it has no such key."""
+    done = await connection.execute(
+        update(api_keys)
+        .where(api_keys.c.id == key_id, api_keys.c.account_id == account_id)
+        .values(is_disabled=1)
+    )
+    if done.rowcount:
+        await revisions.bump(connection)
+    return bool(done.rowcount)
+
+
+async def list_api_keys(connection: AsyncConnection, account_id: int | None = None) -> list[ApiKey]:
+    """Keys of one account or of all, disabled ones too, in the order of their ids."""
+    query = select(api_keys).order_by(api_keys.c.id)
+    if account_id is not None:
+        query = query.where(api_keys.c.account_id == account_id)
+    rows = await connection.execute(query)
+    return [
+        ApiKey(
+            id=row.id,
+            account_id=row.account_id,
+            sha256=row.sha256,
+            name=row.name,
+            is_disabled=bool(row.is_disabled),
+            created_at=row.created_at,
+        )
+        for row in rows
+    ]
+
+
+def hash_api_key(key: str) -> str:
+    """What is stored of a key."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _columns(fields: AccountFields) -> dict[str, Any]:
+    values: dict[str, Any] = {**fields}
+    for name in ("is_blocked", "is_test", "has_limits"):
+        if name in values:
+            values[name] = int(values[name])
+    if "networks" in values:
+        values["networks"] = ",".join(str(ip_network(n)) for n in values["networks"])
+    return values
+
+
+def _make_account(row: dict[str, Any]) -> Account:
+    del row["created_at"]
+    row["payer_id"] = row["payer_id"] or row["id"]
+    for name in ("is_blocked", "is_test", "has_limits"):
+        row[name] = bool(row[name])
+    text = row["networks"]
+    row["networks"] = tuple(ip_network(part) for part in text.split(",")) if text else ()
+    return Account(**row)
