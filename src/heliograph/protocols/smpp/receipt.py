@@ -279,8 +279,9 @@ def _read_date(digits: str, utc_offset_s: int) -> list[int]:
         if year_digits == 2:
             year += 2000
         rest = [int(digits[at : at + 2]) for at in range(year_digits, len(digits), 2)]
+        month, day, hour, minute, second = (rest + [0] * (5 - pairs))[:5]
         try:
-            moment = datetime(year, *rest[:pairs], tzinfo=UTC)
+            moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
         except ValueError:
             continue
         found.append((int(moment.timestamp()) - utc_offset_s) * _MS)

@@ -134,8 +134,8 @@ class Session:
         )
         self._opened_at = now
         self._received_at = now
-        # Not later than the end of the oldest wait; see _next_response_deadline.
-        self._response_deadline: float | None = None
+        # While anything waits: not later than the end of the oldest wait, see _expire_waiting.
+        self._response_deadline = now
         self._enter(SessionState.OPEN)
 
     # --- What the owner may ask -----------------------------------------------------------------
@@ -167,18 +167,18 @@ class Session:
 
     @property
     def next_deadline(self) -> float | None:
-        """When ``tick`` should run next at the latest; None when nothing depends on time."""
+        """``tick`` has nothing to do before this; None when nothing depends on time."""
         if self.is_over:
             return None
         config = self.config
-        ends = [self._response_deadline]
+        ends = [self._response_deadline] if self._window or self._control else []
         if self._init_is_awaited and config.session_init_s is not None:
             ends.append(self._opened_at + config.session_init_s)
         if config.inactivity_s is not None:
             ends.append(self._received_at + config.inactivity_s)
         if self._may_enquire and config.enquire_link_s is not None:
             ends.append(self._received_at + config.enquire_link_s)
-        return min((end for end in ends if end is not None), default=None)
+        return min(ends, default=None)
 
     # --- Receiving ------------------------------------------------------------------------------
 
@@ -329,9 +329,9 @@ class Session:
         octets = encode(request, sequence)
         self._sequence = sequence
         if command_id not in _WITHOUT_RESPONSE:
-            place[sequence] = _new_tuple(_Waiting, (command_id | RESPONSE_BIT, context, now))
-            if self._response_deadline is None:
+            if not self._window and not self._control:
                 self._response_deadline = now + self.config.response_s
+            place[sequence] = _new_tuple(_Waiting, (command_id | RESPONSE_BIT, context, now))
         if place is self._control:
             self._advance(command_id)
         return octets
@@ -421,7 +421,6 @@ class Session:
         self._window.clear()
         self._late.clear()
         self._output.clear()
-        self._response_deadline = None
         return abandoned
 
     @property
@@ -443,7 +442,7 @@ class Session:
 
     def _expire_waiting(self, now: float, events: list[Event]) -> bool:
         """Give up requests that waited too long; true when the link is proven dead."""
-        if self._response_deadline is None or now < self._response_deadline:
+        if now < self._response_deadline:
             return False
         is_link_dead = False
         limit = now - self.config.response_s
@@ -465,9 +464,10 @@ class Session:
                 events.append(ResponseTimedOut(sequence, command_id, entry.context, entry.sent_at))
                 if place is self._window:
                     self._remember_late(sequence, entry)
-        # The dict's first entry may be answered before this deadline: then the tick finds nothing
-        # and comes here again, which is cheaper than following every response.
-        self._response_deadline = min(oldest) + self.config.response_s if oldest else None
+        # The oldest request may be answered before this deadline: then the tick finds nothing and
+        # comes here again, which is cheaper than following every response.
+        if oldest:
+            self._response_deadline = min(oldest) + self.config.response_s
         return is_link_dead
 
     def _remember_late(self, sequence: int, entry: _Waiting) -> None:
