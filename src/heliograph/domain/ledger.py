@@ -5,8 +5,8 @@ Accepting *reserves* the price of a message: the balance goes down at once. The 
 
     balance = sum of effects;  reserved - posted - voided = sum of prices of open messages
 
-Many messages of one batch share one transfer row; every submission names the reserve that it is part of.
-A message is resolved when it becomes final, which happens once: the storage guards it.
+Many messages of one batch share one transfer row; every submission names the reserve that it is
+part of. A message is resolved when it becomes final, which happens once: the storage guards it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ class TransferKind(IntEnum):
     RENT = 6  # effect: -amount
 
 
-def charge_for(price_micros: int, part_count: int, part_ends: list[tuple[MessageState, bool]]) -> int:
+def charge_for(
+    price_micros: int, part_count: int, part_ends: list[tuple[MessageState, bool]]
+) -> int:
     """What a finished message costs, in micros.
 
-    `part_ends`: for every part its final state and whether the operator had accepted it. Parts that the
-    operator accepted are paid for, whatever became of them; the others are not. The price divides evenly, as it
-    is a price per part times the parts.
+    `part_ends`: for every part its final state and whether the operator had accepted it. Parts that
+    the operator accepted are paid for, whatever became of them; the others are not. The price
+    divides evenly, as it is a price per part times the parts.
     """
     accepted = sum(1 for _, was_accepted in part_ends if was_accepted)
     return price_micros * accepted // part_count if part_count else 0

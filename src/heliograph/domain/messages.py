@@ -85,8 +85,8 @@ FINAL_STATES = frozenset(state for state in MessageState if state >= MessageStat
 _S = MessageState
 _ENDS = frozenset({_S.DELIVERED, _S.EXPIRED, _S.UNDELIVERABLE, _S.REJECTED})
 
-# From each state, the states that may follow. DELIVERED may follow EXPIRED and UNDELIVERABLE because
-# operators do send such a second receipt and the later news is the better one; nothing else
+# From each state, the states that may follow. DELIVERED may follow EXPIRED and UNDELIVERABLE
+# because operators do send such a second receipt and the later news is the better one; nothing else
 # follows a final state but a reader's own act (READ, CLICKED).
 TRANSITIONS: dict[MessageState, frozenset[MessageState]] = {
     _S.SCHEDULED: frozenset({_S.QUEUED, _S.HELD, _S.DELETED, _S.EXPIRED, _S.FORBIDDEN}),
@@ -260,7 +260,8 @@ class Message:
 
 
 class Part:
-    """One segment on the wire. `seq` counts from 1; `attempts` counts submits that were answered."""
+    """One segment on the wire. `seq` counts from 1; `attempts` counts submits that were
+    answered."""
 
     __slots__ = (
         "attempts",
@@ -295,7 +296,8 @@ class Part:
         return self.message.id << 8 | self.seq
 
 
-# When parts disagree, the worst open state speaks for the message, and among final ones the worst end.
+# When parts disagree, the worst open state speaks for the message, and among final ones the worst
+# end.
 _PRECEDENCE: tuple[MessageState, ...] = (
     _S.QUEUED,
     _S.SUBMITTING,

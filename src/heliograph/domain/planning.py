@@ -1,10 +1,10 @@
 """From a request to messages: who gets what, in how many parts, at which price, over which route.
 
-Pure: it reads snapshots (account, tariff, routes, numbering) and answers with drafts or a refusal. Nothing is
-stored here and no id is made.
+Pure: it reads snapshots (account, tariff, routes, numbering) and answers with drafts or a refusal.
+Nothing is stored here and no id is made.
 
-The order of checks is that of the API (send.php reference, 6.3): numbers, then text and sender, then
-route; funds are checked by the journal. A request fails only when every recipient fails.
+The order of checks is that of the API (send.php reference, 6.3): numbers, then text and sender,
+then route; funds are checked by the journal. A request fails only when every recipient fails.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from heliograph.domain.routing import RouteTable
 from heliograph.domain.schedule import parse_time
 from heliograph.domain.senders import is_valid_sender
 from heliograph.domain.tariffs import TariffPlan
-from heliograph.protocols.sms.binary import parse_binary
+from heliograph.protocols.sms.binary import count_binary_parts, parse_binary
 from heliograph.protocols.sms.errors import SmsCodecError
 from heliograph.protocols.sms.segmentation import count_parts, segment
-from heliograph.protocols.sms.transliteration import transliterate
-from heliograph.protocols.sms.wap_push import build_wap_push
+from heliograph.protocols.sms.transliteration import Transliteration, transliterate
+from heliograph.protocols.sms.wap_push import build_wap_push, parse_wap_push_text
 
 __all__ = ["Draft", "Plan", "Rules", "plan_request"]
 
@@ -110,9 +110,7 @@ def plan_request(request: SendRequest, rules: Rules, now_ms: int) -> Plan | Refu
             return Refusal.BAD_PARAMETERS
         if plan is None:
             sender = _choose_sender(request.sender, account, ready.type)
-            plan = Plan(
-                ready.type, sender, ready.text, ready.comment, [], dict(request.options)
-            )
+            plan = Plan(ready.type, sender, ready.text, ready.comment, [], dict(request.options))
         if entry.tz_minutes is not None:
             try:
                 due_at = _due_at(request, account, entry.tz_minutes, now_ms)
@@ -140,10 +138,10 @@ def _choose_sender(sender: str | None, account: Account, type: MessageType) -> s
 def _prepare_text(raw: str, request: SendRequest) -> _Text | None:
     """The entry's text as it will be sent; None when it can not be."""
     type, text, comment = request.type, raw, ""
-    if type is MessageType.BINARY:
-        return _prepare_binary(text, request)
     if "~~~" in text:
         text, comment = texts.split_comment(text)
+    if type is MessageType.BINARY:
+        return _prepare_binary(text, comment)
     if text.startswith("__"):
         prefix, text = texts.take_prefix(text)
         type = type if prefix is None else prefix
@@ -152,7 +150,7 @@ def _prepare_text(raw: str, request: SendRequest) -> _Text | None:
     if not text and not (type is MessageType.MMS and request.options.get("subject")):
         return None
     if request.translit:
-        text = transliterate(text, request.translit)
+        text = transliterate(text, Transliteration(request.translit))
     if type is MessageType.WAP_PUSH:
         return _prepare_push(text, comment)
     if type not in _SEGMENTED:
@@ -165,21 +163,18 @@ def _prepare_text(raw: str, request: SendRequest) -> _Text | None:
     return _Text(type, text, comment, part_count)
 
 
-def _prepare_binary(text: str, request: SendRequest) -> _Text | None:
+def _prepare_binary(text: str, comment: str) -> _Text | None:
     try:
-        binary = parse_binary(text, is_hex=request.binary_is_hex)
-        part_count = binary.count_parts()
+        part_count = count_binary_parts(parse_binary(text.encode("ascii", "replace"), is_hex=True))
     except SmsCodecError:
         return None
-    request.options.update(binary.options())
-    return _Text(MessageType.BINARY, binary.hex(), "", part_count)
+    return _Text(MessageType.BINARY, text, comment, part_count)
 
 
 def _prepare_push(text: str, comment: str) -> _Text | None:
-    link, _, title = text.partition("\n")
     try:
-        part_count = build_wap_push(link, title).count_parts()
-    except SmsCodecError:
+        part_count = count_binary_parts(build_wap_push(*parse_wap_push_text(text)))
+    except (SmsCodecError, ValueError):
         return None
     return _Text(MessageType.WAP_PUSH, text, comment, part_count)
 

@@ -1,7 +1,8 @@
 """Every refusal that the platform can give, for one request or for one recipient.
 
-Doors translate: each gateway owns one total table from `Refusal` to its own codes, and a test proves
-the table total. A refusal is a value and not an exception, because refusing is ordinary work.
+Doors translate: each gateway owns one total table from `Refusal` to its own codes, and a test
+proves the table total. A refusal is a value and not an exception, because refusing is ordinary
+work.
 """
 
 from __future__ import annotations

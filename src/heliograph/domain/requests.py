@@ -47,12 +47,14 @@ class Spread:
 
 @dataclass(slots=True)
 class SendRequest:
-    """One call that sends. Texts still hold prefixes (`__HLR__`) and comments (`~~~`).
+    """One call that sends. Texts still hold prefixes (`__HLR__`) and comments (`~~~`); the text of
+    a binary message is hex digits.
 
-    `client_ref` '': the platform makes one. `sender` None: the account's default name; '': none at all.
-    `time` is the client's own text for the time of sending ('' = at once; send.php 2.3), `tz_minutes`
-    its zone (None: the account's). `valid_ms` 0: the default life. `max_parts` 0: no limit.
-    `translit` 0, 1 or 2. `options` go with the submission as they are (`pid`, `dcs`, `subject`, `voice` ...).
+    `client_ref` '': the platform makes one. `sender` None: the account's default name; '': none at
+    all. `time` is the client's own text for the time of sending ('' = at once; send.php 2.3),
+    `tz_minutes` its zone (None: the account's). `valid_ms` 0: the default life. `max_parts` 0: no
+    limit. `translit` 0, 1 or 2. `options` go with the submission as they are (`pid`, `dcs`,
+    `subject`, `voice` ...).
     """
 
     account: Account
@@ -67,7 +69,6 @@ class SendRequest:
     valid_ms: int = 0
     max_parts: int = 0
     door: str = "http"
-    binary_is_hex: bool = False
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -85,8 +86,9 @@ class Line:
 class Submitted:
     """Accepted and on disk (or, for an estimate, what it would cost).
 
-    `part_count` is the sum over valid recipients. `client_ref` '' for an estimate. `lines` in the order
-    of the request. `balance_micros` after the reserve. `code`: the spoken code that the platform made.
+    `part_count` is the sum over valid recipients. `client_ref` '' for an estimate. `lines` in the
+    order of the request. `balance_micros` after the reserve. `code`: the spoken code that the
+    platform made.
     """
 
     client_ref: str

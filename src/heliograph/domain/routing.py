@@ -1,8 +1,8 @@
 """Routing rules: which connectors may carry a message, best first.
 
-A rule fits when every condition it states holds. Fitting rules are tried by `order` (low first: that is
-failover); rules of the same order share the traffic by weight, and the rest of that order stays behind
-the chosen one as its first fallbacks.
+A rule fits when every condition it states holds. Fitting rules are tried by `order` (low first:
+that is failover); rules of the same order share the traffic by weight, and the rest of that order
+stays behind the chosen one as its first fallbacks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ class Route:
     """One rule. Empty conditions fit everything.
 
     `types` are message types; `prefix` leading digits of the recipient; `mccmnc` a network or a
-    country (3 digits); `sender` a shell pattern without regard to case; `account_id` 0 is any account.
+    country (3 digits); `sender` a shell pattern without regard to case; `account_id` 0 is any
+    account.
     """
 
     id: int

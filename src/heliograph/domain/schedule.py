@@ -1,7 +1,7 @@
 """When to send: the forms of the `time` parameter, and spreading a mailing over a span.
 
-All instants are UTC epoch milliseconds; a zone is minutes east of UTC, since the API names zones by hours
-from Moscow (send.php reference, 2.3) and knows no daylight saving.
+All instants are UTC epoch milliseconds; a zone is minutes east of UTC, since the API names zones by
+hours from Moscow (send.php reference, 2.3) and knows no daylight saving.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def _open_window(first_hour: int, last_hour: int, zone_minutes: int, now_ms: int
 def portion_delay_ms(index: int, total: int, *, period_ms: int, step_ms: int) -> int:
     """How long recipient `index` (from 0) of `total` waits when a mailing is spread.
 
-    Portions go out every `step_ms`, the first at once and the last before `period_ms` is over; they are
-    as even as whole numbers allow.
+    Portions go out every `step_ms`, the first at once and the last before `period_ms` is over; they
+    are as even as whole numbers allow.
     """
     steps = max(1, -(-period_ms // step_ms))
     return index * min(steps, total) // total * step_ms

@@ -1,8 +1,9 @@
 """Tariffs: the price of one part by message type and network.
 
-A plan is a set of rates. The most telling rate wins: a rate for the exact network (``25001``), then for a
-number prefix (longest first), then for the country (``250``), then the plan's default for the type,
-and last the plan's default for any type. A plan without a fitting rate does not sell that message.
+A plan is a set of rates. The most telling rate wins: a rate for the exact network (``25001``), then
+for a number prefix (longest first), then for the country (``250``), then the plan's default for the
+type, and last the plan's default for any type. A plan without a fitting rate does not sell that
+message.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ __all__ = ["Rate", "TariffPlan"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """Price of one part, in micros. `type` None: every type. At most one of `mccmnc`, `prefix` is set.
+    """Price of one part, in micros. `type` None: every type. At most one of `mccmnc`, `prefix` is
+    set.
 
-    `mccmnc` is a network (5-6 digits) or a country (3 digits); `prefix` is leading digits of a number.
+    `mccmnc` is a network (5-6 digits) or a country (3 digits); `prefix` is leading digits of a
+    number.
     """
 
     price_micros: int
@@ -29,16 +32,15 @@ class Rate:
 
 
 class TariffPlan:
-    """Rates made ready for lookup. `price` answers in under a microsecond for networks seen before."""
+    """Rates made ready for lookup. `price` answers in under a microsecond for networks seen
+    before."""
 
     __slots__ = ("_by_network", "_by_prefix", "_cache", "_prefix_lengths", "currency", "id", "name")
 
     # Enough for every network of every type; the cache is dropped whole when it is full.
     _CACHE_SIZE = 20_000
 
-    def __init__(
-        self, *, id: int, name: str, rates: Iterable[Rate], currency: str = "RUR"
-    ) -> None:
+    def __init__(self, *, id: int, name: str, rates: Iterable[Rate], currency: str = "RUR") -> None:
         self.id = id
         self.name = name
         self.currency = currency

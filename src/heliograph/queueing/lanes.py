@@ -1,8 +1,9 @@
 """Lanes of one connector: priority first, then fair share between accounts.
 
-Parts wait here in memory after they are on disk. Each account has a lane per priority; lanes of a priority are
-served in turn, a quantum each, so an account with a million parts delays another one's single message by
-one round and not by a million. The low priority is never starved: it gets one round in eight.
+Parts wait here in memory after they are on disk. Each account has a lane per priority; lanes of a
+priority are served in turn, a quantum each, so an account with a million parts delays another one's
+single message by one round and not by a million. The low priority is never starved: it gets one
+round in eight.
 
 A lane is bounded. What does not fit stays on disk only (`spilled`), and the feeder of the
 dispatcher brings it in pages when the lane has run low.
@@ -55,7 +56,9 @@ class Lanes:
         account_id = part.message.submission.account_id
         size = self._sizes.get(account_id, 0)
         if account_id in self.spilled or size >= LANE_CAPACITY:
-            self.spilled.setdefault(account_id, part.id - 1)
+            # Commits do not come in the order of ids: the feeder begins before the smallest.
+            after = self.spilled.get(account_id, part.id)
+            self.spilled[account_id] = min(after, part.id - 1)
             return False
         self._append(account_id, part, is_bulk=is_bulk)
         return True

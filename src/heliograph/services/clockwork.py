@@ -1,7 +1,8 @@
 """Clockwork: everything that happens because time has passed.
 
-Scheduled messages are released, messages past their life are ended, retries and unknown outcomes come up. Every
-pass reads a bounded page by an index, so that a million waiting messages cost nothing until their time.
+Scheduled messages are released, messages past their life are ended, retries and unknown outcomes
+come up. Every pass reads a bounded page by an index, so that a million waiting messages cost
+nothing until their time.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Clockwork:
         self._clock = clock
         self._receipt_wait_ms = round(config.sending.receipt_wait_hours * _HOUR_MS)
         self._tasks: list[asyncio.Task[None]] = []
-        # Messages pass their expiry once: each pass looks only at what has expired since the last one.
+        # Messages pass their expiry once: each pass looks only at what has expired since the last
+        # one.
         self._swept_waiting = 0
         self._swept_submitted = 0
 

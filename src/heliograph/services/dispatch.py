@@ -1,11 +1,12 @@
 """Dispatch: from committed messages to connectors, and back with their outcomes.
 
-A part waits in its connector's lanes, takes a slot, is claimed on disk, goes to the wire, and comes back with
-one outcome. Because the journal keeps the order of entries, an outcome is on disk before the claim that reuses its
-slot: after a crash at most as many parts are of unknown outcome as the windows have slots.
+A part waits in its connector's lanes, takes a slot, is claimed on disk, goes to the wire, and comes
+back with one outcome. Because the journal keeps the order of entries, an outcome is on disk before
+the claim that reuses its slot: after a crash at most as many parts are of unknown outcome as the
+windows have slots.
 
-A part whose slot was free at accept time is claimed by the accepting transaction itself, which saves a
-commit; that is the usual way when the upstream keeps up.
+A part whose slot was free at accept time is claimed by the accepting transaction itself, which
+saves a commit; that is the usual way when the upstream keeps up.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from heliograph.connectors.base import (
     UnknownPolicy,
 )
 from heliograph.domain.messages import FINAL_STATES, Message, MessageState, Part
-from heliograph.domain.retries import submit_retry_ms
+from heliograph.domain.retries import RetrySchedule
 from heliograph.observability import Metrics
 from heliograph.queueing.lanes import Lanes
 from heliograph.services.changes import Bookkeeping, Changes
@@ -45,6 +46,7 @@ _FEED_PAGE = 5_000
 _UNKNOWN_GRACE_MS = 10_000
 # An upstream that is down for so long loses its waiting parts to the next one of their routes.
 _FAILOVER_MS = 5_000
+_RETRIES = RetrySchedule()
 
 
 class Upstream:
@@ -86,7 +88,7 @@ class Dispatch:
         self._upstreams: dict[int, Upstream] = {}
         self._flush_due: set[int] = set()
 
-    # --- upstreams ---------------------------------------------------------------------------------
+    # --- upstreams --------------------------------------------------------------------------------
 
     @property
     def upstreams(self) -> dict[int, Upstream]:
@@ -111,7 +113,7 @@ class Dispatch:
         await upstream.connector.stop(drain_s)
         self._enqueue(part for part in waiting if self._elsewhere(part) is not None)
 
-    # --- in: from acceptance -----------------------------------------------------------------------
+    # --- in: from acceptance ----------------------------------------------------------------------
 
     def claim_now(self, route: tuple[int, ...], part_count: int) -> int:
         """Takes slots for a message that is about to be accepted; the connector's id, or 0."""
@@ -163,7 +165,7 @@ class Dispatch:
         for upstream in touched.values():
             self._pump(upstream)
 
-    # --- out: claims and the wire ------------------------------------------------------------------
+    # --- out: claims and the wire -----------------------------------------------------------------
 
     def _best(self, message: Message) -> int:
         for connector_id in message.route:
@@ -235,7 +237,7 @@ class Dispatch:
             self._metrics.submitted(len(parts))
             upstream.connector.submit(parts)
 
-    # --- back: outcomes ----------------------------------------------------------------------------
+    # --- back: outcomes ---------------------------------------------------------------------------
 
     def report_outcomes(
         self, connector: Connector, outcomes: Sequence[tuple[Part, Outcome]]
@@ -258,9 +260,7 @@ class Dispatch:
         if upstream := self._upstreams.get(connector.id):
             self._pump(upstream)
 
-    def _settle(
-        self, connector: Connector, changes: Changes, part: Part, outcome: Outcome
-    ) -> None:
+    def _settle(self, connector: Connector, changes: Changes, part: Part, outcome: Outcome) -> None:
         """An outcome other than acceptance."""
         books, message = self._books, part.message
         now_ms = changes.now_ms
@@ -281,17 +281,24 @@ class Dispatch:
                 )
                 self._try_later(part, now_ms)
             case OutcomeKind.DEFERRED:
-                wait_ms = outcome.retry_after_ms or submit_retry_ms(part.attempts + 1)
-                books.requeue_part(
-                    changes,
-                    part,
-                    connector_id=connector.id,
-                    err=outcome.err,
-                    next_try_at=now_ms + wait_ms,
-                )
-                self._try_later(part, now_ms + wait_ms)
+                self._defer(connector, changes, part, outcome)
             case _:
                 raise AssertionError(outcome.kind)
+
+    def _defer(self, connector: Connector, changes: Changes, part: Part, outcome: Outcome) -> None:
+        """Tries again by the upstream's own word, else by the schedule, within the life."""
+        left_ms = part.message.expires_at - changes.now_ms
+        wait_ms: int | None = outcome.retry_after_ms
+        if not wait_ms:
+            wait_ms = _RETRIES.delay_ms(part.attempts + 1, ticket=part.id, left_ms=left_ms)
+        if wait_ms is None:
+            self._books.end_part(changes, part, MessageState.EXPIRED, outcome.err)
+            return
+        again_at = changes.now_ms + wait_ms
+        self._books.requeue_part(
+            changes, part, connector_id=connector.id, err=outcome.err, next_try_at=again_at
+        )
+        self._try_later(part, again_at)
 
     def _elsewhere(self, part: Part) -> int | None:
         """The next upstream of the part's route after the one it is at."""
@@ -330,7 +337,7 @@ class Dispatch:
         if upstream := self._upstreams.get(connector.id):
             self._pump(upstream)
 
-    # --- clockwork ---------------------------------------------------------------------------------
+    # --- clockwork --------------------------------------------------------------------------------
 
     def tick(self, now_ms: int) -> None:
         """Called several times a second: retries, unknown outcomes, failover, forgotten lanes."""
@@ -358,28 +365,25 @@ class Dispatch:
         changes = Changes(now_ms)
         again: list[Part] = []
         for part in due:
+            if part.state is MessageState.UNKNOWN and not self._resolve(upstream, changes, part):
+                continue
             if part.state is MessageState.QUEUED:
                 again.append(part)
-            elif part.state is MessageState.UNKNOWN:
-                self.resolve_unknown(upstream, changes, part)
-                if part.state is MessageState.QUEUED:
-                    again.append(part)
         self._write(changes)
         self._enqueue(again)
 
-    def resolve_unknown(self, upstream: Upstream, changes: Changes, part: Part) -> None:
-        """Applies the policy for parts that were sent and never answered."""
+    def _resolve(self, upstream: Upstream, changes: Changes, part: Part) -> bool:
+        """Applies the policy for parts that were sent and never answered; True: send it again."""
         books, message = self._books, part.message
         policy = upstream.connector.unknown_policy
         if policy is UnknownPolicy.RESEND and message.expires_at > changes.now_ms:
             books.note(changes, message.id, part.seq, "sent again", "the policy is: resend")
-            books.requeue_part(
-                changes, part, connector_id=part.connector_id, err=0, next_try_at=0
-            )
-            return
+            books.requeue_part(changes, part, connector_id=part.connector_id, err=0, next_try_at=0)
+            return True
         books.note(changes, message.id, part.seq, "given up", "its outcome stayed unknown")
         # "Status not received" is what the client can be told for certain (codes, section 4).
         books.end_part(changes, part, MessageState.EXPIRED, 245)
+        return False
 
     def _enqueue(self, parts: Iterable[Part]) -> None:
         for part in parts:
@@ -414,7 +418,7 @@ class Dispatch:
             self._write(changes)
             self._enqueue(move)
 
-    # --- the feeder ----------------------------------------------------------------------------------
+    # --- the feeder -------------------------------------------------------------------------------
 
     def _feed(self, upstream: Upstream) -> None:
         if upstream.feeding is None and upstream.lanes.spilled:
@@ -442,36 +446,36 @@ class Dispatch:
                 after_part_id=after,
                 limit=_FEED_PAGE,
             )
-        now_ms = self._clock()
-        changes = Changes(now_ms)
-        fresh: list[Part] = []
-        last = after
-        for part in page:
-            last = max(last, part.id)
-            message = self._tracker.live.get(part.message.id)
-            if message is not None and part is not message.parts[part.seq - 1]:
-                # The object in memory is the true one. It may be that only some parts spilled.
-                part = message.parts[part.seq - 1]
-                if part.state is not MessageState.QUEUED or part.id <= after:
-                    continue
-            self._tracker.live[part.message.id] = part.message
-            if part.state is MessageState.SUBMITTING:
-                self._books.note(
-                    changes, part.message.id, part.seq, "unknown", "the gateway was stopped here"
-                )
-                self._books.lose_part(changes, part)
-            if part.state is MessageState.UNKNOWN:
-                self._try_later(part, now_ms)
-            elif part.next_try_at > now_ms:
-                self._try_later(part, part.next_try_at)
-            else:
-                fresh.append(part)
+        changes = Changes(self._clock())
+        lanes.feed([p for part in page if (p := self._take_in(changes, part)) is not None])
         self._write(changes)
-        lanes.feed(fresh)
         if len(page) < _FEED_PAGE:
             lanes.spilled.pop(account_id, None)
         else:
-            lanes.spilled[account_id] = last
+            lanes.spilled[account_id] = page[-1].id
+
+    def _take_in(self, changes: Changes, stored: Part) -> Part | None:
+        """A part as it was read: what is to be queued now, if anything.
+
+        A message that is in memory already (some of its parts were not spilled) keeps its objects;
+        those of its parts that are not queued are in other hands.
+        """
+        message = self._tracker.live.setdefault(stored.message.id, stored.message)
+        part = message.parts[stored.seq - 1]
+        if part is not stored:
+            return part if part.state is MessageState.QUEUED else None
+        if part.state is MessageState.SUBMITTING:
+            self._books.note(
+                changes, message.id, part.seq, "unknown", "the gateway was stopped after the claim"
+            )
+            self._books.lose_part(changes, part)
+        if part.state is MessageState.UNKNOWN:
+            self._try_later(part, changes.now_ms)
+            return None
+        if part.next_try_at > changes.now_ms:
+            self._try_later(part, part.next_try_at)
+            return None
+        return part
 
     def _write(self, changes: Changes) -> None:
         if not changes.is_empty:

@@ -1,7 +1,7 @@
 """Numbers: internal ids for rows, and the small ids that clients see, counted per account.
 
-Both are taken from the database in blocks through the journal, so that several processes never meet on one
-row. What is left of a block is lost with the process: ids have gaps and never repeat.
+Both are taken from the database in blocks through the journal, so that several processes never meet
+on one row. What is left of a block is lost with the process: ids have gaps and never repeat.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class _Block:
 class ClientRefs:
     """Message ids that clients see: small numbers counted per account from 1.
 
-    An account that sends much gets larger blocks, one that sends seldom keeps small gaps at restarts.
+    An account that sends much gets larger blocks, one that sends seldom keeps small gaps at
+    restarts.
     """
 
     def __init__(self, journal: Journal) -> None:

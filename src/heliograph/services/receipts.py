@@ -1,8 +1,8 @@
 """Receipts: news from upstreams, matched to parts, stored, and only then acknowledged.
 
-A receipt names its part by the id that the upstream gave. It is looked for in memory, then in storage; one
-that comes before the answer to its submit waits a little for that answer. What matches nothing is kept
-as an unmatched receipt, acknowledged and counted, so that nothing circles for ever.
+A receipt names its part by the id that the upstream gave. It is looked for in memory, then in
+storage; one that comes before the answer to its submit waits a little for that answer. What matches
+nothing is kept as an unmatched receipt, acknowledged and counted, so that nothing circles for ever.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Receipts:
         offer: Callable[[list[OutboxEvent]], None],
         owner_of: Callable[[str], int],
     ) -> None:
-        """`offer` takes callbacks that have just been committed; `owner_of(number)` is the account that
-        a service number belongs to, 0 for nobody's."""
+        """`offer` takes callbacks that have just been committed; `owner_of(number)` is the account
+        that a service number belongs to, 0 for nobody's."""
         self._journal = journal
         self._database = database
         self._tracker = tracker
@@ -257,9 +257,7 @@ class Receipts:
             if items:
                 waiting[candidate] = items
 
-    def _keep_unmatched(
-        self, changes: Changes, connector_id: int, receipt: ReceiptReport
-    ) -> None:
+    def _keep_unmatched(self, changes: Changes, connector_id: int, receipt: ReceiptReport) -> None:
         self._metrics.unmatched_receipt()
         changes.rows[INSERT_UNMATCHED].append(
             (

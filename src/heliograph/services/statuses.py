@@ -132,4 +132,3 @@ def _changed_at(message: Message, state: MessageState) -> int:
     if state is MessageState.SUBMITTED:
         return max((p.responded_at for p in message.parts), default=message.created_at)
     return message.created_at
-

@@ -1,7 +1,7 @@
 """Submit: a request becomes messages on disk with their money reserved, or a refusal.
 
-The one way in for every door. A request is planned (pure), written by one journal entry together with its
-reserve, handed to dispatch in the moment of the commit, and only then answered.
+The one way in for every door. A request is planned (pure), written by one journal entry together
+with its reserve, handed to dispatch in the moment of the commit, and only then answered.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Submit:
         self._written = written
         self._clock = clock
         self._metrics = metrics
-        self._default_valid_ms = round(config.sending.validity_hours * _HOUR_MS)
+        self._default_valid_ms = config.sending.validity_hours * _HOUR_MS
         self._max_recipients = config.sending.max_recipients
 
     async def send(self, request: SendRequest) -> Submitted | Refused:
@@ -211,9 +211,7 @@ class Submit:
         self._metrics.refused(refusal)
         return Refused(refusal, reason=reason)
 
-    async def _store(
-        self, request: SendRequest, plan: Plan, client_ref: str, now_ms: int
-    ) -> Entry:
+    async def _store(self, request: SendRequest, plan: Plan, client_ref: str, now_ms: int) -> Entry:
         """Writes the accepted request and waits for the commit."""
         account = request.account
         acceptance = self._compose(request, plan, client_ref, now_ms)
@@ -237,9 +235,7 @@ class Submit:
             if acceptance.claimed_by:
                 self._dispatch.unclaim(acceptance.claimed_by, acceptance.part_count)
         else:
-            self._metrics.accepted(
-                acceptance.part_count, self._clock() - acceptance.changes.now_ms
-            )
+            self._metrics.accepted(acceptance.part_count, self._clock() - acceptance.changes.now_ms)
             if acceptance.claimed_by:
                 self._dispatch.send_claimed(acceptance.messages, acceptance.claimed_by)
             elif acceptance.messages:
@@ -328,7 +324,8 @@ class Submit:
         now_ms: int,
         refusal: Refusal,
     ) -> Refused:
-        """Keeps a message that was refused as a whole: its id can be asked for (codes, section 1)."""
+        """Keeps a message that was refused as a whole: its id can be asked for (codes, section
+        1)."""
         submission = self._submission(request, plan, client_ref, now_ms)
         changes = Changes(now_ms)
         changes.rows[INSERT_SUBMISSIONS].append(submission_row(submission))
@@ -370,9 +367,7 @@ def _lines(plan: Plan) -> list[Line]:
 
 def _fingerprint(request: SendRequest) -> int:
     """Same recipients and same text make the same request (send.php, 6.4)."""
-    return hash(
-        (int(request.type), *[(tuple(e.recipients), e.text) for e in request.entries])
-    )
+    return hash((int(request.type), *[(tuple(e.recipients), e.text) for e in request.entries]))
 
 
 def _make_code(plan: Plan) -> str:
@@ -381,4 +376,3 @@ def _make_code(plan: Plan) -> str:
         return ""
     plan.text = f"{secrets.randbelow(10_000):04d}"
     return plan.text
-

@@ -1,7 +1,7 @@
 """Messages on their way, in memory: those that wait here, and those whose receipts are expected.
 
-Receipts are looked up here first; what was evicted or came before a restart is read from storage by its
-external id. Memory is bounded: the oldest expectations are forgotten first.
+Receipts are looked up here first; what was evicted or came before a restart is read from storage by
+its external id. Memory is bounded: the oldest expectations are forgotten first.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ _MAX_EXPECTED = 60_000
 
 
 class Tracker:
-    """`live` holds open messages by id, `expected` the submitted parts by connector and external id."""
+    """`live` holds open messages by id, `expected` the submitted parts by connector and external
+    id."""
 
     __slots__ = ("_expected", "_order", "live")
 
