@@ -201,7 +201,7 @@ def search_fields(text: str) -> dict[str, str]:
             break
         end = marks[at + 1].start() if at + 1 < len(marks) else len(text)
         value = text[mark.end() : end].strip(" \t\r\n\0")
-        if end < len(text) and text[end - 1] in ",;|":
+        if end < len(text):
             value = value.rstrip(",;| \t")
         fields.setdefault(name, value)
     return fields

@@ -502,9 +502,8 @@ class TestTime:
         assert esme.tick(25.0) == []
         assert esme.take_output() == b""
         only(esme.receive(encode(EnquireLinkResp(), link.sequence_number), 26.0), ResponseReceived)
-        assert esme.next_deadline == 30.0
-        assert esme.tick(30.0) == []
         assert esme.next_deadline == 46.0
+        assert esme.tick(30.0) == []
 
     def test_link_that_does_not_answer_is_dead(self) -> None:
         esme = bound_esme(self.CONFIG)
