@@ -189,8 +189,8 @@ class Bookkeeping:
                 encode_json(event.payload),
                 0,
                 0,
-                changes.now_ms,
-                changes.now_ms,
+                event.next_try_at,
+                event.created_at,
                 0,
                 "",
             )

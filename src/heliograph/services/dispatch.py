@@ -255,6 +255,8 @@ class Dispatch:
                 detail = f"{outcome.kind.name} {outcome.external_id} when {part.state.name}"
                 self._books.note(changes, part.message.id, part.seq, "late answer", detail)
         self._write(changes)
+        if accepted:
+            self._metrics.responded(changes.now_ms - accepted[0].submitted_at, len(accepted))
         if self._receipts.has_early(connector.id):
             self._receipts.settle_early(connector.id, accepted)
         if upstream := self._upstreams.get(connector.id):

@@ -1,0 +1,366 @@
+"""The object graph: every object is built once, here, and handed what it needs.
+
+`Runtime` starts storage first, then what sends, then what takes in; it stops in the opposite order,
+so that nothing is accepted that can not be stored and nothing is sent whose outcome can not be
+written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import gc
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta, timezone
+from ipaddress import ip_network
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+
+from heliograph.config import Config, parse_listen
+from heliograph.connectors import registry
+from heliograph.connectors.base import Connector
+from heliograph.connectors.settings import SettingsError
+from heliograph.gateways.http.app import HttpGateway
+from heliograph.gateways.http.certificates import TlsFiles
+from heliograph.gateways.http.ports import HttpSettings
+from heliograph.gateways.http.server import HttpServer
+from heliograph.httpclient import HttpClient
+from heliograph.observability import Metrics, compose_health, set_up_logging
+from heliograph.services.administration import ensure_first_account
+from heliograph.services.authentication import Authentication
+from heliograph.services.balances import Balances
+from heliograph.services.changes import Bookkeeping
+from heliograph.services.clockwork import Clockwork
+from heliograph.services.directory import ConnectorConfig, Directory
+from heliograph.services.dispatch import Dispatch
+from heliograph.services.ids import ClientRefs, Ids
+from heliograph.services.limits import RequestLimits
+from heliograph.services.receipts import Receipts
+from heliograph.services.statuses import Statuses
+from heliograph.services.submit import Submit
+from heliograph.services.tracker import Tracker
+from heliograph.storage.database import Database, sqlite_url
+from heliograph.storage.journal import Journal, StorageDown
+from heliograph.storage.migration import upgrade
+from heliograph.storage.outbox import Outbox
+from heliograph.webhooks.dispatcher import WebhookDispatcher
+
+__all__ = ["AlreadyRunning", "Runtime", "Services", "now_ms", "serve"]
+
+_log = structlog.get_logger(__name__)
+
+# The journal's thread wants the interpreter for some microseconds many times a second; with the
+# usual 5 ms it would wait for the event loop each time and every acknowledgement with it.
+_SWITCH_INTERVAL_S = 0.0005
+# Messages on their way are linked in circles (message and parts) and live long: collecting them
+# often costs much and finds nothing.
+_GC_THRESHOLDS = (100_000, 50, 100)
+
+
+def now_ms() -> int:
+    """UTC epoch milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+class AlreadyRunning(OSError):
+    """Another server works in this data folder."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Services:
+    """The use cases, as the doors are given them."""
+
+    directory: Directory
+    authentication: Authentication
+    submit: Submit
+    statuses: Statuses
+    balances: Balances
+    limits: RequestLimits
+
+
+class Runtime:
+    """One running gateway. `ports` is filled by `start`."""
+
+    def __init__(self, config: Config, *, announce: Callable[[str], None] = print) -> None:
+        """`announce` shows a line to the person who started the program."""
+        self.config = config
+        self.ports: dict[str, int | None] = {"http": None, "https": None}
+        self.metrics = Metrics()
+        self._announce = announce
+        self._lock: IO[str] | None = None
+        self._connectors: dict[int, ConnectorConfig] = {}
+        self._syncing = asyncio.Lock()
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._stop_refresh = asyncio.Event()
+        self._servers: list[HttpServer] = []
+
+    async def start(self) -> None:
+        """Opens everything. Raises OSError, StorageDown, ConfigError."""
+        config = self.config
+        data_dir = config.server.data_dir
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock_folder(data_dir)
+        self.database = Database(config.database.url or sqlite_url(data_dir))
+        await upgrade(self.database)
+        password = await ensure_first_account(self.database, now_ms())
+        await self._build()
+        await self._sync_connectors()
+        self.webhooks.start()
+        self.clockwork.start()
+        self._tasks.append(
+            asyncio.create_task(self.directory.run(self._stop_refresh), name="directory")
+        )
+        await self._open_doors()
+        (data_dir / "ports.json").write_text(json.dumps(self.ports))
+        if password is not None:
+            self._announce(f"first start: the account 'admin' has the password {password}")
+        gc.collect()
+        gc.freeze()
+
+    async def stop(self) -> None:
+        """Takes nothing new, waits for what is on its way (server.drain_s), closes."""
+        drain_s = self.config.server.drain_s
+        with contextlib.suppress(FileNotFoundError):
+            (self.config.server.data_dir / "ports.json").unlink()
+        await asyncio.gather(*(server.stop(drain_s) for server in self._servers))
+        self._stop_refresh.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.clockwork.stop()
+        await asyncio.gather(
+            *(self.dispatch.detach(i, drain_s) for i in list(self.dispatch.upstreams))
+        )
+        await self.receipts.drain()
+        await self.webhooks.stop()
+        await self.journal.close()
+        await self.client.close()
+        await self.database.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    async def _build(self) -> None:
+        config, metrics = self.config, self.metrics
+        self.directory = Directory(self.database, abilities_of=_abilities_of)
+        await self.directory.load()
+        ids = Ids()
+        self.journal = Journal(self.database.writer(), take_ids=ids.take, observe=metrics.commit)
+        await self.journal.open()
+        await ids.open(self.journal)
+        tracker = Tracker()
+        books = Bookkeeping(directory=self.directory, ids=ids, tracker=tracker, metrics=metrics)
+        self.client = HttpClient.from_config(config.webhooks)
+        self.webhooks = WebhookDispatcher(
+            Outbox(self.database, self.journal, ids.take),
+            self.client,
+            self.directory,
+            clock=now_ms,
+            config=config.webhooks,
+            metrics=metrics,
+        )
+        self.receipts = Receipts(
+            journal=self.journal,
+            database=self.database,
+            tracker=tracker,
+            books=books,
+            ids=ids,
+            clock=now_ms,
+            metrics=metrics,
+            offer=self.webhooks.offer,
+            owner_of=self.directory.owner_of_number,
+        )
+        self.dispatch = Dispatch(
+            journal=self.journal,
+            database=self.database,
+            tracker=tracker,
+            books=books,
+            receipts=self.receipts,
+            clock=now_ms,
+            metrics=metrics,
+        )
+        limits = RequestLimits(config.limits, clock=now_ms)
+        submit = Submit(
+            config=config,
+            directory=self.directory,
+            limits=limits,
+            journal=self.journal,
+            ids=ids,
+            refs=ClientRefs(self.journal),
+            books=books,
+            dispatch=self.dispatch,
+            written=self.receipts.written,
+            clock=now_ms,
+            metrics=metrics,
+        )
+        statuses = Statuses(
+            database=self.database,
+            journal=self.journal,
+            directory=self.directory,
+            tracker=tracker,
+            books=books,
+            receipts=self.receipts,
+            clock=now_ms,
+        )
+        self.clockwork = Clockwork(
+            config=config,
+            journal=self.journal,
+            database=self.database,
+            tracker=tracker,
+            books=books,
+            dispatch=self.dispatch,
+            receipts=self.receipts,
+            clock=now_ms,
+        )
+        self.services = Services(
+            directory=self.directory,
+            authentication=Authentication(self.directory, config.limits, clock=now_ms),
+            submit=submit,
+            statuses=statuses,
+            balances=Balances(self.database),
+            limits=limits,
+        )
+        metrics.watch_queue("journal", lambda: self.journal.depth)
+        metrics.watch_queue("dispatch", self._waiting_parts)
+        self.directory.on_change(self._configuration_changed)
+
+    # --- connectors -------------------------------------------------------------------------------
+
+    def _configuration_changed(self) -> None:
+        self._tasks.append(asyncio.create_task(self._sync_connectors(), name="connectors"))
+        self._tasks = [task for task in self._tasks if not task.done()]
+
+    async def _sync_connectors(self) -> None:
+        """Makes the running connectors those of the configuration."""
+        async with self._syncing:
+            wanted = {c.id: c for c in self.directory.connectors.values() if not c.is_disabled}
+            for connector_id in list(self._connectors):
+                if wanted.get(connector_id) != self._connectors[connector_id]:
+                    del self._connectors[connector_id]
+                    await self.dispatch.detach(connector_id, self.config.server.drain_s)
+            for connector_id, settings in wanted.items():
+                if connector_id in self._connectors:
+                    continue
+                self._connectors[connector_id] = settings
+                if (connector := _build_connector(settings)) is not None:
+                    await self.dispatch.attach(connector)
+
+    def _waiting_parts(self) -> int:
+        return sum(len(u.lanes) for u in self.dispatch.upstreams.values())
+
+    # --- doors ------------------------------------------------------------------------------------
+
+    async def _open_doors(self) -> None:
+        http = self.config.http
+        gateway = HttpGateway(
+            self.services,
+            HttpSettings(
+                zone=timezone(timedelta(minutes=self.config.sending.timezone_minutes)),
+                trusted_proxies=tuple(ip_network(n) for n in http.trusted_proxies),
+                max_body_bytes=http.max_body_bytes,
+                health=self.health,
+                metrics=self._render_metrics,
+            ),
+            observer=self.metrics,
+        )
+        if http.listen:
+            self.ports["http"] = await self._open(gateway, http.listen, None)
+        if http.tls_listen:
+            files = TlsFiles(Path(http.tls_certificate), Path(http.tls_key))
+            self.ports["https"] = await self._open(gateway, http.tls_listen, files)
+
+    async def _open(self, gateway: HttpGateway, listen: str, tls: TlsFiles | None) -> int:
+        host, port = parse_listen(listen)
+        server = HttpServer(gateway, host=host, port=port, tls=tls)
+        bound = await server.start()
+        self._servers.append(server)
+        scheme = "http" if tls is None else "https"
+        self._announce(f"listening on {scheme}://{host}:{bound[0][1]}")
+        return bound[0][1]
+
+    # --- for people -------------------------------------------------------------------------------
+
+    def health(self) -> dict[str, Any]:
+        """What /health shows."""
+        return compose_health(
+            {
+                "journal": lambda: (
+                    "the database can not be written" if self.journal.is_down else ""
+                ),
+                "connectors": self._check_connectors,
+            }
+        )
+
+    def _check_connectors(self) -> str:
+        down = [u.connector.name for u in self.dispatch.upstreams.values() if not u.connector.is_up]
+        return f"not connected: {', '.join(sorted(down))}" if down else ""
+
+    def _render_metrics(self) -> bytes:
+        counts: dict[tuple[str, str], int] = {}
+        for upstream in self.dispatch.upstreams.values():
+            for bind in upstream.connector.status():
+                key = (upstream.connector.name, bind.state)
+                counts[key] = counts.get(key, 0) + 1
+        self.metrics.set_binds(counts)
+        return self.metrics.render()
+
+
+def _abilities_of(kind: str, settings: dict[str, Any]) -> frozenset[Any]:
+    connector = registry.build(id=0, name="", kind=kind, settings=settings)
+    return connector.carries
+
+
+def _build_connector(settings: ConnectorConfig) -> Connector | None:
+    try:
+        return registry.build(
+            id=settings.id, name=settings.name, kind=settings.kind, settings=settings.settings
+        )
+    except SettingsError as error:
+        _log.error("connector not started", connector=settings.name, reason=str(error))
+        return None
+
+
+def _lock_folder(data_dir: Path) -> IO[str]:
+    """Holds the data folder: two servers on one SQLite file would both claim its parts."""
+    handle = (data_dir / "lock").open("a")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise AlreadyRunning(
+            f"another heliograph serves from {data_dir}; stop it or choose another --data"
+        ) from error
+    return handle
+
+
+async def serve(config: Config, announce: Callable[[str], None] = print) -> int:
+    """Runs a gateway until SIGINT or SIGTERM; a second signal ends at once. Returns the exit code.
+    Raises OSError when it could not start."""
+    set_up_logging(config.log.level, config.log.format)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    gc.set_threshold(*_GC_THRESHOLDS)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if stopping.is_set():
+            os._exit(1)
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    runtime = Runtime(config, announce=announce)
+    try:
+        await runtime.start()
+    except StorageDown as error:
+        raise OSError(str(error)) from error
+    await stopping.wait()
+    announce("stopping: what has begun is finished first; a second signal ends at once")
+    await runtime.stop()
+    return 0
