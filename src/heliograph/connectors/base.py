@@ -1,12 +1,13 @@
 """The port through which parts leave: what a connector is given, and what it answers.
 
-A connector never touches storage. It is given parts that are already claimed on disk, and it answers for every
-one of them with a decision; what it hears later (receipts, incoming messages) it hands over and
-waits until it is stored before it acknowledges.
+A connector never touches storage. It is given parts that are already claimed on disk, and it
+answers for every one of them with a decision; what it hears later (receipts, incoming messages)
+it hands over and waits until it is stored before it acknowledges.
 
-The life of a slot: `Dispatch` calls `take(n)`, claims as many parts on disk, and calls `submit`. The slot
-is free again when the outcome is reported, or by `give_back` when the claim failed. So there are never more claimed parts
-than slots, and after a crash never more unknown outcomes than the windows hold.
+The life of a slot: `Dispatch` calls `take(n)`, claims as many parts on disk, and calls `submit`.
+The slot is free again when the outcome is reported, or by `give_back` when the claim failed. So
+there are never more claimed parts than slots, and after a crash never more unknown outcomes than
+the windows hold.
 """
 
 from __future__ import annotations
@@ -74,9 +75,9 @@ class Outcome:
 class ReceiptReport:
     """News about one part from the upstream.
 
-    `candidates`: the external ids that the receipt may mean, most likely first (an operator that answers
-    in hexadecimal and reports in decimal gives two). `state` is a final state, or SUBMITTED for an
-    intermediate notice. `detail` holds the members of an HLR answer.
+    `candidates`: the external ids that the receipt may mean, most likely first (an operator that
+    answers in hexadecimal and reports in decimal gives two). `state` is a final state, or
+    SUBMITTED for an intermediate notice. `detail` holds the members of an HLR answer.
     """
 
     __slots__ = ("candidates", "detail", "done_at", "err", "state")
@@ -109,7 +110,10 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BindStatus:
-    """One session with the upstream, for people and metrics. `state`: ``bound``, ``connecting`` ..."""
+    """One session with the upstream, for people and metrics.
+
+    `state`: ``bound``, ``connecting``, ``waiting`` (for the next attempt), ``closed``.
+    """
 
     name: str
     state: str
@@ -126,7 +130,12 @@ class ConnectorEvents(Protocol):
     def report_outcomes(
         self, connector: Connector, outcomes: Sequence[tuple[Part, Outcome]]
     ) -> None:
-        """Answers for submitted parts, as many at once as came together."""
+        """Answers for submitted parts, as many at once as came together.
+
+        One outcome a part, but for this: a part reported UNKNOWN because no answer came in time may
+        be reported ACCEPTED later, with the same Part object, when the answer comes after all.
+        It counts only while the part is still UNKNOWN.
+        """
 
     def report_receipts(
         self,
@@ -135,7 +144,8 @@ class ConnectorEvents(Protocol):
         on_stored: Callable[[bool], None],
     ) -> None:
         """Receipts of one read. `on_stored(True)` once all are on disk: acknowledge then;
-        `on_stored(False)` when they could not be stored: refuse, so that the upstream repeats them."""
+        `on_stored(False)` when they could not be stored: refuse, so that the upstream repeats
+        them."""
 
     def report_incoming(
         self, connector: Connector, messages: Sequence[Incoming], on_stored: Callable[[bool], None]
