@@ -11,9 +11,7 @@ program, and everything here runs once a message.
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
-import traceback
 from collections.abc import Awaitable, Callable
 from time import perf_counter
 
@@ -30,6 +28,7 @@ from heliograph.gateways.http.bodies import (
     read_body,
 )
 from heliograph.gateways.http.calls import Call, Reply, refuse
+from heliograph.gateways.http.failures import log_failure
 from heliograph.gateways.http.pages import PAGES
 from heliograph.gateways.http.parameters import Parameters, read_parameters
 from heliograph.gateways.http.ports import (
@@ -80,9 +79,6 @@ _GUARDS: Headers = [
 ]
 _PLAIN: Headers = [(b"content-type", b"text/plain; charset=utf-8")]
 
-_log = logging.getLogger("heliograph.http")
-
-
 _REPLY_HEADERS: dict[tuple[int, str], Headers] = {
     (int(fmt), charset.wire_name): [
         (b"content-type", f"{_CONTENT_TYPES[fmt]}; charset={charset.wire_name}".encode()),
@@ -91,12 +87,6 @@ _REPLY_HEADERS: dict[tuple[int, str], Headers] = {
     for fmt in Format
     for charset in (WINDOWS_1251, UTF_8, KOI8_R)
 }
-
-
-def log_failure(where: str, error: BaseException) -> None:
-    """Logs a bug: its type and place. Not its message, which may quote a request's secrets."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("%s failed: %s\n%s", where, type(error).__name__, frames)
 
 
 class HttpGateway:

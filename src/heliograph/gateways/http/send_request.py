@@ -148,7 +148,6 @@ def build_request(
         type_,
         read_client_ref(fields),
         sender,
-        binary_is_hex=type_ == MessageType.BINARY,
         options=options,
     )
     if len(fields) > 4:
