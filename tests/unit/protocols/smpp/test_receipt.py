@@ -69,10 +69,12 @@ def test_standard_text() -> None:
         "stat:DELIVRD id:855469 done date:240101120100 submit date:240101120000 err:000 Text:Hello",
         "id: 855469 submit date: 2401011200 done date: 2401011201 stat: DELIVRD err: 000"
         " text: Hello",
-        "id:855469,submit date:202401011200,done date:202401011201,stat:DELIVERED,err:000,text:Hello",
+        "id:855469,submit date:202401011200,done date:202401011201,stat:DELIVERED,err:000,"
+        "text:Hello",
         "id:855469; submit_date:20240101120000; done_date:20240101120100; stat:DELIVRD; err:000;"
         " text:Hello",
-        "id:855469\nsubmit date:1704110400\ndone date:1704110460\nstat:DELIVRD\nerr:000\ntext:Hello",
+        "id:855469\nsubmit date:1704110400\ndone date:1704110460\nstat:DELIVRD\nerr:000\n"
+        "text:Hello",
         "text:Hello id:855469 stat:DELIVRD err:000 submit date:2024-01-01 12:00:00"
         " done date:24.01.01 12:01",
         "id:855469 submitdate:1704110400000 donedate:240101120100000+ stat:2 err:000 text:Hello\0",
@@ -260,7 +262,7 @@ class TestDates:
         assert parse_date("261122153000012+", utc_offset_s=3600) == ms(2026, 11, 22, 12, 30)
 
     def test_two_readings_are_settled_by_when_it_came(self) -> None:
-        assert parse_date("1801011200") == ms(2027, 1, 27, 19, 33) + 20_000
+        assert parse_date("1801011200") == 1_801_011_200_000
         assert parse_date("1801011200", near_ms=ms(2018, 1, 1, 13)) == ms(2018, 1, 1, 12)
         assert parse_date("201201011200", near_ms=ms(2020, 12, 1)) == ms(2020, 12, 1, 1, 12)
         assert parse_date("201201011200", near_ms=ms(2012, 1, 1)) == ms(2012, 1, 1, 12)
