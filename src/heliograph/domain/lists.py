@@ -20,11 +20,13 @@ MOSCOW_MINUTES = 180
 # UTC-12 .. UTC+14, the zones that exist.
 _ZONE_MINUTES = range(-720, 841)
 
-_ZONE = re.compile(r"[+-]?\d{1,2}(?:[.,]\d{1,2})?")
+_ZONE = re.compile(r"[+-]?\d{1,2}(?:[.,]\d{1,2})?", re.ASCII)
 _SEPARATORS = re.compile(r"[,;\r\n]")
 # In a multi-line list only such a line starts an entry. Numbers must be whole here: with spaces and
 # dashes allowed, a date or a time inside a text would look like one.
-_NUMBER_LINE = re.compile(r"(?:[^|:;\n]{0,24}\|)?\s?\+?\d{10,15}(?:,\s?\+?\d{10,15})*\s?[:;]")
+_NUMBER_LINE = re.compile(
+    r"(?:[^|:;\n]{0,24}\|)?\s?\+?\d{10,15}(?:,\s?\+?\d{10,15})*\s?[:;]", re.ASCII
+)
 
 
 def parse_zone(text: str) -> int:

@@ -28,7 +28,7 @@ _PREFIXES = {
 }
 _PREFIX = re.compile(r"__([A-Z]{2,8})__(?:\r\n|[ \n])?")
 _COMMENT = re.compile(r"\r?\n~~~(?:\r?\n|\Z)")
-_PID_DCS = re.compile(r"\r?\n~~~\r?\npid: (\d{1,3}), dcs: (\d{1,3})\s*\Z")
+_PID_DCS = re.compile(r"\r?\n~~~\r?\npid: (\d{1,3}), dcs: (\d{1,3})\s*\Z", re.ASCII)
 
 
 def split_comment(text: str) -> tuple[str, str]:

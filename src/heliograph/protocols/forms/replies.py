@@ -1,9 +1,9 @@
 """The four forms of a reply: text (`fmt=0`), numbers (1), XML (2) and JSON (3).
 
-A reply is built from few blocks, the same for every script: one record of fields, a list of records,
-"done", and an error. Each block knows all four forms, so an endpoint names its fields once. The
-layout is that of recorded traffic (send.php reference, JSON layout): one member or element a line,
-no indentation, no newline at the end; some clients cut such replies by lines.
+A reply is built from few blocks, the same for every script: one record of fields, a list of
+records, "done", and an error. Each block knows all four forms, so an endpoint names its fields
+once. The layout is that of recorded traffic (send.php reference, JSON layout): one member or
+element a line, no indentation, no newline at the end; some clients cut such replies by lines.
 
 Values are `int` (a bare number in JSON) or `str` (a string in JSON). Money, codes and phone numbers
 are strings; identifiers go through `identifier`, which tells the two kinds apart.
@@ -211,7 +211,8 @@ def encode_reply(text: str, fmt: Format, charset: Charset) -> bytes:
     r"""Bytes of a finished reply, raw in `charset`.
 
     A character that the set lacks is `\uXXXX` in JSON, a character reference in XML, and `?` in
-    text and numbers. Half of a surrogate pair, which no set can hold, is `?` everywhere but in JSON.
+    text and numbers. Half of a surrogate pair, which no set can hold, is `?` everywhere else than
+    in JSON.
     """
     try:
         return text.encode(charset.codec)

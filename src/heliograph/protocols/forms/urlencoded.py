@@ -4,9 +4,9 @@ Parsing has two steps, because the character set of a form is one of its own fie
 gives *raw views*: every character of a value stands for one byte (Latin-1), so nothing is lost and
 binary messages can be read as they came. `decode_fields` turns raw views into text.
 
-This is several times cheaper than the standard library's `parse_qsl`: the form is taken apart as one
-string, and only values with `%` or `+` are looked at twice. It never fails; a broken escape stays as
-it was written, as PHP does.
+This is several times cheaper than the standard library's `parse_qsl`: the form is taken apart as
+one string, and only values with an escape are looked at twice. It never fails; a broken escape
+stays as it was written, as PHP does.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_FIELDS = 1000
 
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 # A flag of an array may come with neither "=" nor a value (general rules, command style).
-_FLAG_NAME = re.compile(r"[a-z][a-z0-9]*\[\d{1,4}\]")
+_FLAG_NAME = re.compile(r"[a-z][a-z0-9]*\[\d{1,4}\]", re.ASCII)
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 
@@ -71,7 +71,8 @@ def parse_form(data: bytes, into: dict[str, str], *, max_fields: int = MAX_FIELD
 
 
 def decode_fields(raw: dict[str, str], charset: Charset) -> dict[str, str]:
-    """Texts of the raw views in `charset`; `raw` itself when there is nothing to do.
+    """Texts of the raw views in `charset`; `raw` itself when there is nothing to do. Names stay as
+    they are: no parameter of the API has a letter outside of ASCII in its name.
 
     A zero byte in front of a value is dropped: old PHP clients with curl put one before a value
     that begins with `@`.
@@ -81,9 +82,8 @@ def decode_fields(raw: dict[str, str], charset: Charset) -> dict[str, str]:
         return raw
     fields = raw.copy()
     for name, value in raw.items():
-        if not value.isascii():
-            value = charset.decode(value.encode("latin-1"))
-        fields[name] = value[1:] if value[:1] == "\0" else value
+        text = value if value.isascii() else charset.decode(value.encode("latin-1"))
+        fields[name] = text[1:] if text[:1] == "\0" else text
     return fields
 
 

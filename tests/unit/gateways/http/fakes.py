@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -174,11 +174,9 @@ class Door:
             yield reader, writer
         finally:
             writer.close()
-            try:
+            # A server that has had enough resets the connection.
+            with suppress(OSError):
                 await writer.wait_closed()
-            except OSError:
-                # A server that has had enough resets the connection.
-                pass
 
     async def exchange(self, data: bytes, *, has_body: bool = True) -> Response:
         async with self.connect() as (reader, writer):

@@ -1,0 +1,160 @@
+"""The four forms of replies, byte for byte."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heliograph.protocols.forms.charsets import KOI8_R, UTF_8, WINDOWS_1251, Charset
+from heliograph.protocols.forms.replies import (
+    Format,
+    encode_reply,
+    find_format,
+    identifier,
+    write_created,
+    write_done,
+    write_error,
+    write_json,
+    write_list,
+    write_record,
+)
+
+TEXT, NUMBERS, XML, JSON = Format
+RECORD = {"id": 5, "name": 'a "b" <c> & d,\ne', "cost": "1.40"}
+
+
+@pytest.mark.parametrize(
+    ("fmt", "expected"),
+    [
+        (TEXT, "ERROR = 2 (authorise error)"),
+        (NUMBERS, "0,-2"),
+        (XML, "<result>\n<error>authorise error</error>\n<error_code>2</error_code>\n</result>"),
+        (JSON, '{\n"error": "authorise error",\n"error_code": 2\n}'),
+    ],
+)
+def test_error_without_an_id(fmt: Format, expected: str) -> None:
+    assert write_error(fmt, 2, "authorise error") == expected
+
+
+def test_the_recorded_error_has_47_bytes() -> None:
+    assert len(encode_reply(write_error(JSON, 2, "authorise error"), JSON, WINDOWS_1251)) == 47
+
+
+@pytest.mark.parametrize(
+    ("fmt", "expected"),
+    [
+        (TEXT, "ERROR = 7 (invalid number), ID - 34"),
+        (NUMBERS, "34,-7"),
+        (
+            XML,
+            "<result>\n<error>invalid number</error>\n<error_code>7</error_code>\n<id>34</id>\n"
+            "</result>",
+        ),
+        (JSON, '{\n"error": "invalid number",\n"error_code": 7,\n"id": 34\n}'),
+    ],
+)
+def test_error_with_an_id(fmt: Format, expected: str) -> None:
+    assert write_error(fmt, 7, "invalid number", "34") == expected
+
+
+def test_done_and_created() -> None:
+    assert [write_done(fmt) for fmt in Format] == [
+        "OK",
+        "OK",
+        "<result>OK</result>",
+        '{\n"result": "OK"\n}',
+    ]
+    assert [write_created(fmt, "5") for fmt in Format] == [
+        "ID = 5",
+        "5",
+        "<result>\n<id>5</id>\n</result>",
+        '{\n"id": 5\n}',
+    ]
+
+
+def test_record_in_every_form() -> None:
+    assert [write_record(fmt, RECORD) for fmt in Format] == [
+        'id = 5, name = a "b" <c> & d, e, cost = 1.40',
+        '5,a "b" <c> & d, e,1.40',
+        "<result>\n<id>5</id>\n<name>a &quot;b&quot; &lt;c&gt; &amp; d,\ne</name>\n"
+        "<cost>1.40</cost>\n</result>",
+        '{\n"id": 5,\n"name": "a \\"b\\" <c> & d,\\ne",\n"cost": "1.40"\n}',
+    ]
+
+
+def test_list_in_every_form() -> None:
+    records = [{"id": 1, "n": "x"}, {"id": 2, "n": "y"}]
+    assert [write_list(fmt, records, item="contact") for fmt in Format] == [
+        "id = 1, n = x\nid = 2, n = y",
+        "1,x\n2,y",
+        "<list>\n<contact>\n<id>1</id>\n<n>x</n>\n</contact>\n"
+        "<contact>\n<id>2</id>\n<n>y</n>\n</contact>\n</list>",
+        '[\n{\n"id": 1,\n"n": "x"\n},\n{\n"id": 2,\n"n": "y"\n}\n]',
+    ]
+
+
+def test_arrays_of_plain_values_stay_on_their_line() -> None:
+    assert write_json({"all": ["1", "2"], "none": []}) == '{\n"all": ["1","2"],\n"none": []\n}'
+
+
+@pytest.mark.parametrize(
+    ("client_ref", "value"),
+    [
+        ("1", 1),
+        ("2147483647", 2147483647),
+        ("999999999999999", 999999999999999),
+        ("9999999999999999", "9999999999999999"),
+        ("007", "007"),
+        ("0", 0),
+        ("", ""),
+        ("a1", "a1"),
+        ("6f1c-9", "6f1c-9"),
+        ("٣", "٣"),
+    ],
+)
+def test_identifier(client_ref: str, value: int | str) -> None:
+    assert identifier(client_ref) == value
+
+
+@pytest.mark.parametrize(
+    ("fmt", "format_"),
+    [("0", TEXT), ("1", NUMBERS), ("2", XML), ("3", JSON), ("4", TEXT), ("x", TEXT), ("", JSON)],
+)
+def test_find_format(fmt: str, format_: Format) -> None:
+    assert find_format(fmt, JSON) is format_
+
+
+@pytest.mark.parametrize(
+    ("charset", "fmt", "expected"),
+    [
+        (UTF_8, TEXT, "Привет 😀".encode()),
+        (WINDOWS_1251, TEXT, "Привет ?".encode("cp1251")),
+        (WINDOWS_1251, NUMBERS, "Привет ?".encode("cp1251")),
+        (WINDOWS_1251, XML, "Привет &#128512;".encode("cp1251")),
+        (WINDOWS_1251, JSON, "Привет ".encode("cp1251") + b"\\ud83d\\ude00"),
+        (KOI8_R, JSON, "Привет ".encode("koi8-r") + b"\\ud83d\\ude00"),
+    ],
+)
+def test_characters_that_the_charset_lacks(charset: Charset, fmt: Format, expected: bytes) -> None:
+    assert encode_reply("Привет 😀", fmt, charset) == expected
+
+
+def test_halves_of_surrogate_pairs_do_not_break_a_reply() -> None:
+    assert encode_reply("a\ud800b", TEXT, UTF_8) == b"a?b"
+    assert encode_reply('"a\ud800b"', JSON, UTF_8) == b'"a\\ud800b"'
+
+
+@given(st.dictionaries(st.sampled_from("abcd"), st.text(), min_size=1))
+@pytest.mark.parametrize("charset", [UTF_8, WINDOWS_1251, KOI8_R])
+def test_json_and_xml_are_well_formed_whatever_the_text(
+    charset: Charset, record: dict[str, str]
+) -> None:
+    written = encode_reply(write_record(JSON, record), JSON, charset)
+    assert json.loads(written.decode(charset.codec)) == record
+    body = encode_reply(write_record(XML, record), XML, charset)
+    ElementTree.fromstring(body.decode(charset.codec))
+    assert b"\n" not in encode_reply(write_record(TEXT, record), TEXT, charset)
