@@ -20,9 +20,9 @@ from heliograph.storage.journal import BatchWriter
 __all__ = ["SQLITE_PRAGMAS", "Database", "sqlite_url"]
 
 SQLITE_PRAGMAS = (
+    "PRAGMA busy_timeout=10000",  # first: the next one may have to wait for another process
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",  # a commit is fsynced: "accepted" means on disk
-    "PRAGMA busy_timeout=10000",
     "PRAGMA foreign_keys=ON",
     "PRAGMA temp_store=MEMORY",
 )

@@ -1,0 +1,449 @@
+"""The first tables."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Creates everything."""
+    _create_accounts()
+    _create_connectors()
+    _create_counters()
+    _create_events()
+    _create_incoming()
+    _create_messages()
+    _create_outbox()
+    _create_outbox_attempts()
+    _create_parts()
+    _create_plans()
+    _create_ported_numbers()
+    _create_prefixes()
+    _create_revisions()
+    _create_submissions()
+    _create_transfers()
+    _create_unmatched_receipts()
+    _create_api_keys()
+    _create_balances()
+    _create_rates()
+    _create_routes()
+
+
+def _create_accounts() -> None:
+    op.create_table(
+        "accounts",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("login", sa.Text(), nullable=False),
+        sa.Column("parent_id", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("payer_id", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("plan_id", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("currency", sa.Text(), server_default="RUR", nullable=False),
+        sa.Column("default_sender", sa.Text(), server_default="", nullable=False),
+        sa.Column("timezone_minutes", sa.Integer(), server_default="180", nullable=False),
+        sa.Column("language", sa.Text(), server_default="ru", nullable=False),
+        sa.Column("callback_url", sa.Text(), server_default="", nullable=False),
+        sa.Column("networks", sa.Text(), server_default="", nullable=False),
+        sa.Column("is_blocked", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("is_test", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("has_limits", sa.SmallInteger(), server_default="1", nullable=False),
+        sa.Column("md5_hash", sa.Text(), server_default="", nullable=False),
+        sa.Column("sha1_hash", sa.Text(), server_default="", nullable=False),
+        sa.Column("created_at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
+        sa.UniqueConstraint("login", name=op.f("uq_accounts_login")),
+    )
+
+
+def _create_connectors() -> None:
+    op.create_table(
+        "connectors",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("settings", sa.Text(), server_default="{}", nullable=False),
+        sa.Column("is_disabled", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("created_at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_connectors")),
+        sa.UniqueConstraint("name", name=op.f("uq_connectors_name")),
+    )
+
+
+def _create_counters() -> None:
+    op.create_table(
+        "counters",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("next", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
+    )
+
+
+def _create_events() -> None:
+    op.create_table(
+        "events",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("message_id", sa.BigInteger(), nullable=False),
+        sa.Column("part_seq", sa.SmallInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+    )
+    op.create_index("ix_events_message", "events", ["message_id", "id"], unique=False)
+
+
+def _create_incoming() -> None:
+    op.create_table(
+        "incoming",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("connector_id", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_incoming")),
+    )
+    op.create_index("ix_incoming_account", "incoming", ["account_id", "id"], unique=False)
+
+
+def _create_messages() -> None:
+    op.create_table(
+        "messages",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("submission_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("payer_id", sa.BigInteger(), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("mccmnc", sa.Text(), nullable=False),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("err", sa.SmallInteger(), nullable=False),
+        sa.Column("part_count", sa.SmallInteger(), nullable=False),
+        sa.Column("price_micros", sa.BigInteger(), nullable=False),
+        sa.Column("charged_micros", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("final_at", sa.BigInteger(), nullable=False),
+        sa.Column("own_text", sa.Text(), nullable=True),
+        sa.Column("own_sender", sa.Text(), nullable=True),
+        sa.Column("route", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("is_deleted", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
+    )
+    op.create_index(
+        "ix_messages_open",
+        "messages",
+        ["expires_at"],
+        unique=False,
+        sqlite_where=sa.text("final_at = 0"),
+        postgresql_where=sa.text("final_at = 0"),
+    )
+    op.create_index(
+        "ix_messages_scheduled",
+        "messages",
+        ["due_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 1"),
+        postgresql_where=sa.text("state = 1"),
+    )
+    op.create_index(
+        "ix_messages_submission", "messages", ["submission_id", "recipient"], unique=False
+    )
+
+
+def _create_outbox() -> None:
+    op.create_table(
+        "outbox",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("message_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("payload", sa.Text(), nullable=False),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("attempts", sa.SmallInteger(), nullable=False),
+        sa.Column("next_try_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("done_at", sa.BigInteger(), nullable=False),
+        sa.Column("last_result", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
+    )
+    op.create_index("ix_outbox_message", "outbox", ["message_id"], unique=False)
+    op.create_index(
+        "ix_outbox_waiting",
+        "outbox",
+        ["account_id", "next_try_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 0"),
+        postgresql_where=sa.text("state = 0"),
+    )
+
+
+def _create_outbox_attempts() -> None:
+    op.create_table(
+        "outbox_attempts",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("outbox_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("result", sa.Text(), nullable=False),
+        sa.Column("elapsed_ms", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox_attempts")),
+    )
+    op.create_index(
+        op.f("ix_outbox_attempts_outbox_id"), "outbox_attempts", ["outbox_id"], unique=False
+    )
+
+
+def _create_parts() -> None:
+    op.create_table(
+        "parts",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("connector_id", sa.BigInteger(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("err", sa.SmallInteger(), nullable=False),
+        sa.Column("attempts", sa.SmallInteger(), nullable=False),
+        sa.Column("next_try_at", sa.BigInteger(), nullable=False),
+        sa.Column("submitted_at", sa.BigInteger(), nullable=False),
+        sa.Column("responded_at", sa.BigInteger(), nullable=False),
+        sa.Column("done_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_parts")),
+    )
+    op.create_index(
+        "ix_parts_external",
+        "parts",
+        ["connector_id", "external_id"],
+        unique=False,
+        sqlite_where=sa.text("state = 5"),
+        postgresql_where=sa.text("state = 5"),
+    )
+    op.create_index(
+        "ix_parts_waiting",
+        "parts",
+        ["connector_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("state IN (3, 4, 6)"),
+        postgresql_where=sa.text("state IN (3, 4, 6)"),
+    )
+
+
+def _create_plans() -> None:
+    op.create_table(
+        "plans",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), server_default="RUR", nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_plans")),
+        sa.UniqueConstraint("name", name=op.f("uq_plans_name")),
+    )
+
+
+def _create_ported_numbers() -> None:
+    op.create_table(
+        "ported_numbers",
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("mccmnc", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_ported_numbers")),
+    )
+
+
+def _create_prefixes() -> None:
+    op.create_table(
+        "prefixes",
+        sa.Column("prefix", sa.Text(), nullable=False),
+        sa.Column("mccmnc", sa.Text(), nullable=False),
+        sa.Column("operator", sa.Text(), server_default="", nullable=False),
+        sa.Column("region", sa.Text(), server_default="", nullable=False),
+        sa.Column("region_ru", sa.Text(), server_default="", nullable=False),
+        sa.Column("time_zones", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("prefix", name=op.f("pk_prefixes")),
+    )
+
+
+def _create_revisions() -> None:
+    op.create_table(
+        "revisions",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_revisions")),
+    )
+
+
+def _create_submissions() -> None:
+    op.create_table(
+        "submissions",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("payer_id", sa.BigInteger(), nullable=False),
+        sa.Column("client_ref", sa.Text(), nullable=False),
+        sa.Column("type", sa.SmallInteger(), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=False),
+        sa.Column("door", sa.Text(), nullable=False),
+        sa.Column("flags", sa.Integer(), nullable=False),
+        sa.Column("is_test", sa.SmallInteger(), nullable=False),
+        sa.Column("options", sa.Text(), nullable=True),
+        sa.Column("transfer_id", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_submissions")),
+    )
+    op.create_index(
+        "ix_submissions_client_ref", "submissions", ["account_id", "client_ref", "id"], unique=False
+    )
+
+
+def _create_transfers() -> None:
+    op.create_table(
+        "transfers",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("amount_micros", sa.BigInteger(), nullable=False),
+        sa.Column("effect_micros", sa.BigInteger(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_transfers")),
+    )
+    op.create_index("ix_transfers_account", "transfers", ["account_id", "id"], unique=False)
+
+
+def _create_unmatched_receipts() -> None:
+    op.create_table(
+        "unmatched_receipts",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("connector_id", sa.BigInteger(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("err", sa.SmallInteger(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_unmatched_receipts")),
+    )
+    op.create_index(
+        "ix_unmatched_receipts_external",
+        "unmatched_receipts",
+        ["connector_id", "external_id"],
+        unique=False,
+    )
+
+
+def _create_api_keys() -> None:
+    op.create_table(
+        "api_keys",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), server_default="", nullable=False),
+        sa.Column("is_disabled", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("created_at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_api_keys_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
+        sa.UniqueConstraint("sha256", name=op.f("uq_api_keys_sha256")),
+    )
+    op.create_index(op.f("ix_api_keys_account_id"), "api_keys", ["account_id"], unique=False)
+
+
+def _create_balances() -> None:
+    op.create_table(
+        "balances",
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column("balance_micros", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("credit_micros", sa.BigInteger(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_balances_account_id")
+        ),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_balances")),
+    )
+
+
+def _create_rates() -> None:
+    op.create_table(
+        "rates",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("plan_id", sa.BigInteger(), nullable=False),
+        sa.Column("type", sa.SmallInteger(), server_default="-1", nullable=False),
+        sa.Column("mccmnc", sa.Text(), server_default="", nullable=False),
+        sa.Column("prefix", sa.Text(), server_default="", nullable=False),
+        sa.Column("price_micros", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["plan_id"], ["plans.id"], name=op.f("fk_rates_plan_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rates")),
+        sa.UniqueConstraint(
+            "plan_id", "type", "mccmnc", "prefix", name=op.f("uq_rates_plan_id_type_mccmnc_prefix")
+        ),
+    )
+
+
+def _create_routes() -> None:
+    op.create_table(
+        "routes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("connector_id", sa.BigInteger(), nullable=False),
+        sa.Column("order", sa.Integer(), server_default="100", nullable=False),
+        sa.Column("weight", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("account_id", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("types", sa.Text(), server_default="", nullable=False),
+        sa.Column("prefix", sa.Text(), server_default="", nullable=False),
+        sa.Column("mccmnc", sa.Text(), server_default="", nullable=False),
+        sa.Column("sender", sa.Text(), server_default="", nullable=False),
+        sa.Column("is_disabled", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(
+            ["connector_id"], ["connectors.id"], name=op.f("fk_routes_connector_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_routes")),
+    )
