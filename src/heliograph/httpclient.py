@@ -23,6 +23,7 @@ from typing import NamedTuple, cast
 
 import httptools
 
+from heliograph.config import Webhooks
 from heliograph.targets import AddressGuard, AddressRefused, HttpError, Target, is_ip, take_apart
 
 __all__ = ["AddressRefused", "HttpClient", "HttpError", "Response"]
@@ -256,6 +257,15 @@ class HttpClient:
         self._lookups: dict[str, asyncio.Future[list[str]]] = {}
         self._origins: dict[tuple[bool, str, int], _Origin] = {}
         self._sweeper: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def from_config(cls, config: Webhooks) -> HttpClient:
+        """A client as the settings of `webhooks` say."""
+        return cls(
+            allow_private=config.allow_private,
+            allowed_networks=config.allowed_networks,
+            timeout_s=config.timeout_s,
+        )
 
     async def post_form(
         self, url: str, body: bytes, headers: Mapping[str, str] | None = None

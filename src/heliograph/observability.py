@@ -1,8 +1,8 @@
 """What can be seen from outside: the log, the metrics, the health.
 
-Logs never carry passwords, keys or texts, and of a phone number only its ends; a processor masks what
-slips in. Metrics have no label that grows with clients or numbers. Nothing here is called once a
-message: counters take a number, times are counted in batches by the caller where it has them.
+Logs never carry passwords, keys or texts, and of a phone number only its ends; a processor masks
+what slips in. Metrics have no label that grows with clients or numbers, and cost an addition: what
+comes in batches is counted in one call.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _SECRET_KEYS = frozenset(
         "token",
     }
 )
-# A phone number: 10 to 15 digits that stand alone. Epoch milliseconds have 13 digits and look alike:
-# times are logged under `timestamp`, as ISO text.
+# A phone number: 10 to 15 digits that stand alone. Epoch milliseconds look alike and are masked
+# too: a moment is logged as `timestamp`.
 _PHONE = re.compile(r"(?<![\d.])\+?(\d{4})\d{2,7}(\d{4})(?![\d.])")
 _SECRET_IN_URL = re.compile(
     r"(?i)\b(psw|password|apikey|md5|sha1|crc32|secret|mes|login)=[^&\s\"']*"
@@ -253,7 +253,7 @@ class Metrics:
         self._http_s.observe(seconds)
 
     def callbacks(self, result: str, count: int, elapsed_ms: float = 0.0) -> None:
-        """Calls ended: ``done``, ``failed`` or ``given_up``; `elapsed_ms` is their mean duration."""
+        """Calls ended: ``done``, ``failed`` or ``given_up``, after `elapsed_ms` in the mean."""
         self._child(self._callbacks, result).inc(count)
         if elapsed_ms:
             self._callback_s.observe(elapsed_ms / 1000, count)
@@ -291,8 +291,8 @@ class Metrics:
 
 
 def compose_health(checks: Mapping[str, Check]) -> dict[str, Any]:
-    """What `/health` shows. A check returns an empty text when all is well, otherwise what is wrong;
-    one that raises is wrong too."""
+    """What `/health` shows. A check returns an empty text when all is well, otherwise what is
+    wrong; one that raises is wrong too."""
     members: dict[str, str] = {}
     is_ok = True
     for name, check in checks.items():

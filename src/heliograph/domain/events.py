@@ -1,21 +1,25 @@
 """Events that the owner of an account is told about, and what a callback says of each.
 
-A payload is a dict of names and texts in the order in which they go out; names are those of the callback
-reference, section 2. The kinds are told apart by the presence of a name: `mes` is an incoming
-message, `waitcall` a confirmation call, anything else a delivery status.
+A payload is a dict of names and texts in the order in which they go out; names are those of the
+callback reference, section 2. The kinds are told apart by the presence of a name: `mes` is an
+incoming message, `waitcall` a confirmation call, anything else a delivery status.
 """
 
 from __future__ import annotations
 
 import functools
 from datetime import UTC, datetime
+from enum import IntEnum, unique
 
 from heliograph.domain.messages import Message
 from heliograph.domain.money import format_micros
 
 __all__ = [
     "HANDOVER_MS",
+    "LIFE_MS",
     "RETRY_DELAYS_MS",
+    "CallEnd",
+    "CallResult",
     "OutboxEvent",
     "incoming_payload",
     "next_try_after",
@@ -30,16 +34,21 @@ HANDOVER_MS = 30_000
 _MINUTE_MS = 60_000
 # Callback reference, section 3: after the last one the event is given up.
 RETRY_DELAYS_MS = tuple(minutes * _MINUTE_MS for minutes in (1, 2, 5, 10, 30, 60))
+# A due event that could not even be tried for as long as all its retries take is given up too.
+LIFE_MS = sum(RETRY_DELAYS_MS)
 
 MOSCOW_MINUTES = 180
 
-# Members of an HLR answer that a status call repeats (callback reference, 2.1), and a menu's digits.
+# Members of an HLR answer that a status call repeats (callback reference, 2.1); a menu's digits.
 _DETAIL_NAMES = ("imsi", "msc", "mcc", "mnc", "cn", "net", "rcn", "rnet", "dtmf")
 
 
 class OutboxEvent:
-    """One call to make. `kind` is ``status``, ``incoming`` or ``waitcall``; `message_id` 0: about no
-    message. `attempts` have failed so far; `next_try_at` is when the database gives it out again."""
+    """One call to make. `kind` is ``status``, ``incoming`` or ``waitcall``.
+
+    `message_id` 0: about no message. `attempts` have failed so far; from `next_try_at` on the
+    database gives the event out.
+    """
 
     __slots__ = (
         "account_id",
@@ -77,6 +86,40 @@ class OutboxEvent:
     def __repr__(self) -> str:
         # Without the payload: it holds numbers and texts of people.
         return f"<OutboxEvent {self.id} {self.kind} account={self.account_id}>"
+
+
+@unique
+class CallEnd(IntEnum):
+    """What became of an event. Stored as a number."""
+
+    WAITING = 0  # failed, and will be tried again
+    DONE = 1
+    GIVEN_UP = 2
+
+
+class CallResult:
+    """The result of one call. `is_attempt` False: the event ended without a call."""
+
+    __slots__ = ("at_ms", "elapsed_ms", "end", "event", "is_attempt", "next_try_at", "text")
+
+    def __init__(
+        self,
+        event: OutboxEvent,
+        end: CallEnd,
+        *,
+        at_ms: int,
+        text: str,
+        next_try_at: int = 0,
+        elapsed_ms: int = 0,
+        is_attempt: bool = True,
+    ) -> None:
+        self.event = event
+        self.end = end
+        self.at_ms = at_ms
+        self.text = text
+        self.next_try_at = next_try_at
+        self.elapsed_ms = elapsed_ms
+        self.is_attempt = is_attempt
 
 
 def next_try_after(attempts: int, now_ms: int) -> int | None:

@@ -19,7 +19,7 @@ from heliograph.storage.bulk import bulk_insert, bulk_update
 from heliograph.storage.database import Database
 from heliograph.storage.journal import Entry, Journal
 
-__all__ = ["INSERT_OUTBOX_ATTEMPTS", "OUTBOX_RESULTS", "OutboxStore", "outbox_row"]
+__all__ = ["INSERT_OUTBOX_ATTEMPTS", "OUTBOX_RESULTS", "Outbox", "replay"]
 
 # The end of a call: (id, state, attempts, next_try_at, done_at, last_result).
 OUTBOX_RESULTS = bulk_update(
@@ -73,41 +73,17 @@ _REPLAY = (
 )
 
 _decode = msgspec.json.Decoder(dict[str, str]).decode
-_encode = msgspec.json.Encoder().encode
 
 
-def outbox_row(event: OutboxEvent) -> tuple[Any, ...]:
-    """The row of a new event, for INSERT_OUTBOX."""
-    return (
-        event.id,
-        event.account_id,
-        event.message_id,
-        event.kind,
-        _encode(event.payload).decode(),
-        int(CallEnd.WAITING),
-        event.attempts,
-        event.next_try_at,
-        event.created_at,
-        0,
-        "",
-    )
-
-
-class OutboxStore:
-    """Reads and writes of the outbox. `next_id` makes ids of attempts, `clock` gives epoch ms."""
+class Outbox:
+    """The outbox of a running server. `take_ids(n)` gives the first of n new ids."""
 
     def __init__(
-        self,
-        database: Database,
-        journal: Journal,
-        *,
-        next_id: Callable[[], int],
-        clock: Callable[[], int],
+        self, database: Database, journal: Journal, take_ids: Callable[[int], int]
     ) -> None:
         self._database = database
         self._journal = journal
-        self._next_id = next_id
-        self._clock = clock
+        self._take_ids = take_ids
 
     async def survey(self) -> list[tuple[int, int]]:
         """Every account with waiting events: (account id, when its first one is due)."""
@@ -141,6 +117,8 @@ class OutboxStore:
 
         Waits for a database that is away; raises JournalClosed at the end of the program.
         """
+        if not results:
+            return
         rows = []
         attempts = []
         for result in results:
@@ -151,48 +129,53 @@ class OutboxStore:
             done_at = 0 if end is CallEnd.WAITING else result.at_ms
             rows.append((event.id, int(end), count, result.next_try_at, done_at, text_))
             if end is not CallEnd.DONE and result.is_attempt:
-                attempts.append((self._next_id(), event.id, result.at_ms, text_, result.elapsed_ms))
+                attempts.append(
+                    (self._take_ids(1), event.id, result.at_ms, text_, result.elapsed_ms)
+                )
         entry_rows: dict[Any, list[Any]] = {OUTBOX_RESULTS: rows}
         if attempts:
             entry_rows[INSERT_OUTBOX_ATTEMPTS] = attempts
-        await self._journal.write(Entry(entry_rows, now_ms=self._clock(), must_write=True))
+        await self._journal.write(Entry(entry_rows, now_ms=results[0].at_ms, must_write=True))
 
-    async def replay(
-        self,
-        *,
-        ids: Sequence[int] = (),
-        message_id: int = 0,
-        account_id: int = 0,
-        since_ms: int = 0,
-    ) -> int:
-        """Makes events due again, with a new schedule: by their ids, of a message, or of an account
-        since a moment. Returns how many. A running server notices within a second, also when
-        this is another process."""
-        now_ms = self._clock()
-        if ids:
-            count = 0
-            for at in range(0, len(ids), _IDS_PER_STATEMENT):
-                chunk = ids[at : at + _IDS_PER_STATEMENT]
-                given = {f"id{i}": value for i, value in enumerate(chunk)}
-                names = ", ".join(f":{name}" for name in given)
-                count += await self._replay(f"id IN ({names})", {**given, "now": now_ms})
-            return count
-        if message_id:
-            return await self._replay("message_id = :id", {"id": message_id, "now": now_ms})
-        if account_id:
-            return await self._replay(
-                "account_id = :id AND created_at >= :since",
-                {"id": account_id, "since": since_ms, "now": now_ms},
-            )
+
+async def replay(
+    database: Database,
+    *,
+    now_ms: int,
+    ids: Sequence[int] = (),
+    message_id: int = 0,
+    account_id: int = 0,
+    since_ms: int = 0,
+) -> int:
+    """Makes events due again, with a new schedule: by their ids, of a message, or of an account
+    since a moment. Returns how many.
+
+    Only the database is touched: a running server, which may be another process, notices within
+    a second. Raises ValueError when nothing says which events.
+    """
+    given: dict[str, int] = {"now": now_ms}
+    if ids:
+        conditions = []
+        for at in range(0, len(ids), _IDS_PER_STATEMENT):
+            chunk = {f"id{at + i}": v for i, v in enumerate(ids[at : at + _IDS_PER_STATEMENT])}
+            names = ", ".join(f":{name}" for name in chunk)
+            conditions.append((f"id IN ({names})", {**given, **chunk}))
+    elif message_id:
+        conditions = [("message_id = :id", {**given, "id": message_id})]
+    elif account_id:
+        condition = "account_id = :id AND created_at >= :since"
+        conditions = [(condition, {**given, "id": account_id, "since": since_ms})]
+    else:
         raise ValueError("say which callbacks: ids, a message, or an account")
-
-    async def _replay(self, condition: str, given: dict[str, int]) -> int:
-        async with self._database.write() as connection:
-            return int((await connection.execute(text(_REPLAY + condition), given)).rowcount)
+    count = 0
+    async with database.write() as connection:
+        for condition, values in conditions:
+            count += (await connection.execute(text(_REPLAY + condition), values)).rowcount
+    return count
 
 
 def _event(row: Row[Any]) -> OutboxEvent:
-    id_, account_id, message_id, kind, payload, attempts, next_try_at, created_at = row
+    id_, account_id, message_id, kind, payload, attempts, next_try_at, created_at = tuple(row)
     return OutboxEvent(
         id=id_,
         account_id=account_id,
