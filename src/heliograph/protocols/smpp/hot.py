@@ -6,8 +6,8 @@ NUL, a long string, a TLV that does not fit, a number out of range) makes them r
 table decides and words the error. So there is one place for rules, and this file may only be fast.
 ``tests/property/test_smpp_codec.py`` proves that both agree.
 
-Measured with Python 3.11 on one core: submit_sm 1.7 us to read against 12 us by the table, 1.4 us
-to write against 11; responses 0.6 us either way against 3.
+Measured with Python 3.11 on one core: submit_sm takes 1.9 us to read (by the table 7.5) and 1.0 us
+to write (5.8), submit_sm_resp 0.8 us to read (1.4) and 0.4 us to write (1.3).
 """
 
 from __future__ import annotations
