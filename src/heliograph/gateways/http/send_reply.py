@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from heliograph.domain.messages import MessageState
 from heliograph.domain.money import format_micros
 from heliograph.domain.refusals import RECIPIENT_OUTCOMES
 from heliograph.domain.requests import Line, Submitted
+from heliograph.domain.statuses import API_STATUS
 from heliograph.protocols.forms.replies import (
     Format,
     Value,
@@ -25,13 +25,6 @@ from heliograph.protocols.forms.replies import (
 
 __all__ = ["Wish", "format_cost", "write_sent"]
 
-# The API's status numbers of the states that a refused recipient can be in (code tables, 3).
-_STATUS = {
-    MessageState.INVALID_NUMBER: "22",
-    MessageState.FORBIDDEN: "23",
-    MessageState.NO_FUNDS: "24",
-    MessageState.NO_ROUTE: "25",
-}
 # Rejected with no exact reason given: for refusals that name no state of a message.
 _UNEXPLAINED = ("20", "255")
 
@@ -113,7 +106,7 @@ def _outcome(line: Line) -> tuple[str, str]:
     if outcome is None:
         return _UNEXPLAINED
     state, err = outcome
-    return _STATUS[state], str(err)
+    return str(API_STATUS[state]), str(err)
 
 
 def _lines(submitted: Submitted, *, op: bool) -> list[dict[str, Value]]:

@@ -19,7 +19,6 @@ from heliograph.gateways.http.parameters import Parameters
 from heliograph.protocols.forms.urlencoded import is_true
 
 __all__ = [
-    "MAX_RECIPIENTS",
     "ParameterError",
     "build_request",
     "read_client_ref",
@@ -27,8 +26,6 @@ __all__ = [
     "read_validity_ms",
 ]
 
-# One request is one transaction: more would hold up everybody else's.
-MAX_RECIPIENTS = 100_000
 _MAX_ADDRESS_CHARS = 254
 _HOUR_MS = 3_600_000
 _MINUTE_MS = 60_000
@@ -37,7 +34,6 @@ _DAY_MINUTES = 24 * 60
 _CLIENT_REF = re.compile(r"[A-Za-z0-9._-]{1,40}", re.ASCII)
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 _GROUP = re.compile(r"[Gg]\d+", re.ASCII)
-_DIGIT_SENDER = re.compile(r"\+?\d{1,15}", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,6}(?:[.,]\d{1,6})?", re.ASCII)
 _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
@@ -61,22 +57,12 @@ _TYPE_FLAGS = (
     ("bot", MessageType.TELEGRAM),
 )
 _TYPE_NAMES = frozenset(name for name, _ in _TYPE_FLAGS)
-# Parameters that a plain message does not have; without any of them the options need no look.
+# Parameters that a plain message does not have; without any of them there is nothing to look at.
+_DELIVERY_NAMES = frozenset({"translit", "time", "tz", "period", "valid", "maxsms"})
 _OPTION_NAMES = frozenset(
     {"tinyurl", "subj", "fileurl", "voice", "param", "imgcode", "userip", "smsreq"}
 )
 _TEXTLESS = frozenset({MessageType.HLR, MessageType.PING})
-# Names that a handset shows as a sender are short; the other channels have their own.
-_SHORT_SENDERS = frozenset(
-    {
-        MessageType.SMS,
-        MessageType.FLASH,
-        MessageType.BINARY,
-        MessageType.WAP_PUSH,
-        MessageType.PING,
-        MessageType.CALL,
-    }
-)
 
 
 class ParameterError(ValueError):
@@ -141,7 +127,7 @@ def build_request(
         _encode_binary(entries, fields["bin"] == "2", options)
     sender = fields.get("sender")
     if sender is not None:
-        sender = _check_sender(sender, type_)
+        sender = _check_sender(sender)
     request = SendRequest(
         account,
         entries,
@@ -150,7 +136,7 @@ def build_request(
         sender,
         options=options,
     )
-    if len(fields) > 4:
+    if not _DELIVERY_NAMES.isdisjoint(fields):
         _read_delivery(fields, request)
     return request
 
@@ -197,17 +183,14 @@ def _read_type(fields: dict[str, str]) -> MessageType:
     return MessageType.SMS
 
 
-def _check_sender(sender: str, type_: MessageType) -> str:
+def _check_sender(sender: str) -> str:
     """The sender name, '' for none at all."""
     sender = sender.strip()
     if sender in ("", "."):
         return ""
-    if not sender.isprintable():
-        raise ParameterError("sender: has characters that cannot be shown")
-    if type_ in _SHORT_SENDERS and not _DIGIT_SENDER.fullmatch(sender) and len(sender) > 11:
-        raise ParameterError("sender: up to 11 characters or 15 digits")
-    if len(sender) > _MAX_ADDRESS_CHARS:
-        raise ParameterError("sender: too long")
+    # Whether it may be used is the platform's answer, and another error.
+    if len(sender) > _MAX_ADDRESS_CHARS or not sender.isprintable():
+        raise ParameterError("sender: too long, or not printable")
     return sender
 
 
@@ -228,17 +211,13 @@ def _read_entries(
         if not recipients:
             raise ParameterError("phones: missing")
         entries = [Entry(recipients, fields.get("mes", ""))]
-    count = 0
     for entry in entries:
-        count += len(entry.recipients)
         if not entry.text or (entry.text[0] in "\r\n" and not split_comment(entry.text)[0]):
             _check_textless(type_, parameters, options)
         elif len(entry.text) > MAX_TEXT_CHARS and type_ != MessageType.EMAIL:
             _check_length(entry.text, type_)
         if entry.sender:
-            entry.sender = _check_sender(entry.sender, type_)
-    if count > MAX_RECIPIENTS:
-        raise ParameterError(f"phones: more than {MAX_RECIPIENTS}")
+            entry.sender = _check_sender(entry.sender)
     for entry in entries:
         for recipient in entry.recipients:
             if recipient[0] in "Gg" and _GROUP.fullmatch(recipient):

@@ -9,11 +9,12 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 
 from heliograph.domain.messages import MessageType
+from heliograph.domain.numbering import normalise_recipient
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import StatusAnswer
+from heliograph.domain.statuses import STATUS_NAMES
 from heliograph.gateways.http.calls import Call, Reply
 from heliograph.gateways.http.send_reply import format_cost
-from heliograph.gateways.http.status_names import status_name
 from heliograph.protocols.forms.replies import (
     Format,
     Value,
@@ -85,7 +86,7 @@ def _is_multiple(fields: dict[str, str]) -> bool:
 def _read_pairs(fields: dict[str, str]) -> list[tuple[str, str]] | None:
     """Pairs of (id, phone); a single value is repeated for all. None when they do not pair up."""
     refs = [each for each in map(str.strip, fields.get("id", "").split(",")) if each]
-    phones = [each for each in map(str.strip, fields.get("phone", "").split(",")) if each]
+    phones = [_read_phone(each) for each in fields.get("phone", "").split(",") if each.strip()]
     if not refs or not phones:
         return None
     count = max(len(refs), len(phones))
@@ -96,6 +97,14 @@ def _read_pairs(fields: dict[str, str]) -> list[tuple[str, str]] | None:
     if len(refs) != len(phones) or count > MAX_PAIRS:
         return None
     return list(zip(refs, phones, strict=True))
+
+
+def _read_phone(text: str) -> str:
+    """A recipient as messages are kept under it: corrected as in sending, or as it was refused."""
+    text = text.strip()
+    if text[0] in "@#" or "@" in text:
+        return text
+    return normalise_recipient(text) or "".join(filter(str.isdigit, text)) or text[:40]
 
 
 def format_date(time_ms: int, zone: tzinfo) -> str:
@@ -136,7 +145,7 @@ def _members(answer: StatusAnswer, depth: int, *, language: str, zone: tzinfo) -
         "cost": format_cost(answer.cost_micros),
         # Libraries tell an HLR answer by this word at its position.
         "sender_id": "HLR" if is_hlr else answer.sender,
-        "status_name": status_name(answer.status, language),
+        "status_name": STATUS_NAMES.get(answer.status, ("", ""))[language == "ru"],
         "message": answer.text,
         "comment": answer.comment,
         "mccmnc": answer.mccmnc,
