@@ -64,11 +64,11 @@ class CallbackAddress:
 def read_address(address: str) -> CallbackAddress:
     """The settings of a callback address. A charset that is not known counts as windows-1251."""
     address = address.strip().partition("#")[0]
-    base, question, query = address.partition("?")
+    base, _, query = address.partition("?")
     charset = WINDOWS_1251
     secrets: dict[str, bytes] = {}
     rest = []
-    for item in query.split("&") if question else ():
+    for item in query.split("&") if query else ():
         setting = _SETTING.fullmatch(item)
         if setting is None:
             rest.append(item)
