@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,6 +30,7 @@ __all__ = [
     "create_api_key",
     "disable_api_key",
     "find_account",
+    "has_accounts",
     "hash_api_key",
     "list_accounts",
     "list_api_keys",
@@ -135,6 +136,11 @@ async def find_account(connection: AsyncConnection, key: int | str) -> Account:
     if not found:
         raise NoSuchAccount(f"there is no account {key!r}")
     return found[0]
+
+
+async def has_accounts(connection: AsyncConnection) -> bool:
+    """False on an installation that nobody has used yet."""
+    return await connection.scalar(select(func.min(accounts.c.id))) is not None
 
 
 async def list_accounts(

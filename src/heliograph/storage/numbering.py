@@ -1,4 +1,4 @@
-"""Imported number tables, which lie over the packaged numbering plan."""
+"""Imported number tables, which lie over the packaged plan, and the numbers of the accounts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.prefix_tables import PrefixRow
 from heliograph.storage import revisions
-from heliograph.storage.schema import ported_numbers, prefixes
+from heliograph.storage.schema import ported_numbers, prefixes, service_numbers
 
-__all__ = ["import_ported", "import_prefixes", "load_ported", "load_prefixes"]
+__all__ = [
+    "assign_number",
+    "import_ported",
+    "import_prefixes",
+    "load_ported",
+    "load_prefixes",
+    "load_service_numbers",
+    "release_number",
+]
 
 # Rows bound at once: bounds the memory of an import of half a million.
 _CHUNK = 10_000
@@ -66,4 +74,26 @@ async def load_prefixes(connection: AsyncConnection) -> list[PrefixRow]:
 async def load_ported(connection: AsyncConnection) -> dict[str, str]:
     """Present networks of ported numbers."""
     rows = await connection.execute(select(ported_numbers.c.number, ported_numbers.c.mccmnc))
+    return dict(rows.tuples().all())
+
+
+async def assign_number(connection: AsyncConnection, number: str, account_id: int) -> None:
+    """What people write to `number` (digits or a name) belongs to the account from now on."""
+    await release_number(connection, number)
+    await connection.execute(insert(service_numbers).values(number=number, account_id=account_id))
+    await revisions.bump(connection)
+
+
+async def release_number(connection: AsyncConnection, number: str) -> bool:
+    """Takes a number from its account; False: it was nobody's."""
+    done = await connection.execute(
+        delete(service_numbers).where(service_numbers.c.number == number)
+    )
+    await revisions.bump(connection)
+    return bool(done.rowcount)
+
+
+async def load_service_numbers(connection: AsyncConnection) -> dict[str, int]:
+    """Account ids by the numbers that people write to."""
+    rows = await connection.execute(select(service_numbers.c.number, service_numbers.c.account_id))
     return dict(rows.tuples().all())

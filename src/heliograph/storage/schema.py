@@ -173,6 +173,13 @@ ported_numbers = Table(  # single numbers that moved to another network
     Column("mccmnc", Text, nullable=False),
 )
 
+service_numbers = Table(  # numbers that people write to, and whose they are
+    "service_numbers",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("account_id", BigInteger, ForeignKey("accounts.id"), nullable=False),
+)
+
 # --- traffic: one row per call, per recipient, per segment ----------------------------------------
 
 submissions = Table(

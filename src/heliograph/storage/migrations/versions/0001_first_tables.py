@@ -33,6 +33,7 @@ def upgrade() -> None:
     _create_balances()
     _create_rates()
     _create_routes()
+    _create_service_numbers()
 
 
 def _create_accounts() -> None:
@@ -446,4 +447,16 @@ def _create_routes() -> None:
             ["connector_id"], ["connectors.id"], name=op.f("fk_routes_connector_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_routes")),
+    )
+
+
+def _create_service_numbers() -> None:
+    op.create_table(
+        "service_numbers",
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_service_numbers_account_id")
+        ),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_service_numbers")),
     )

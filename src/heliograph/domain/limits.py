@@ -1,0 +1,84 @@
+"""Limits of requests: how often in a minute, and how many at once. Pure, with bounded memory.
+
+The numbers are those of the API's error 9 (send.php reference, 6.4; status.php, 1.7; balance.php).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+__all__ = ["AT_ONCE", "ESTIMATES_PER_MINUTE", "PER_MINUTE", "SENDS_PER_MINUTE", "Window"]
+
+MINUTE_MS = 60_000
+
+# "More than one identical send request, more than five identical price requests within a minute."
+SENDS_PER_MINUTE = 1
+ESTIMATES_PER_MINUTE = 5
+# Requests a minute by kind; for `status` of the same message, for the others of the account.
+PER_MINUTE = {
+    "status": 5,
+    "status-many": 1,
+    "balance": 10,
+}
+# "Fifteen or more requests at once under one login" are refused: fourteen may be under way.
+AT_ONCE = 14
+
+
+class Window:
+    """At most `limit` events of one key within any `span_ms`.
+
+    Exact, not rounded to the minute of the clock. Keys live in two generations: the younger one
+    takes new keys, the older one is dropped whole once it is older than the span, so nothing is
+    ever searched for what has expired. More than `max_keys` keys in a generation begin a new one
+    early: then old keys are forgotten too soon, which lets a request pass and never refuses one
+    wrongly.
+    """
+
+    __slots__ = ("_began_at", "_limit", "_max_keys", "_older", "_span_ms", "_younger")
+
+    def __init__(self, limit: int, *, span_ms: int = MINUTE_MS, max_keys: int = 100_000) -> None:
+        self._limit = limit
+        self._span_ms = span_ms
+        self._max_keys = max_keys
+        self._younger: dict[Hashable, tuple[int, ...]] = {}
+        self._older: dict[Hashable, tuple[int, ...]] = {}
+        self._began_at = 0
+
+    def admit(self, key: Hashable, now_ms: int) -> bool:
+        """Counts an event; False: it is one too many, and is not counted."""
+        age_ms = now_ms - self._began_at
+        if age_ms >= self._span_ms or age_ms < 0 or len(self._younger) >= self._max_keys:
+            self._turn(now_ms, age_ms)
+        times = self._younger.get(key)
+        if times is None:
+            times = self._older.get(key)
+            if times is None:
+                self._younger[key] = (now_ms,)
+                return True
+        since = now_ms - self._span_ms
+        recent = tuple(at for at in times if since < at <= now_ms)
+        if len(recent) >= self._limit:
+            return False
+        self._younger[key] = (*recent, now_ms)
+        return True
+
+    def retract(self, key: Hashable) -> None:
+        """Takes back the last event of a key: what it stood for did not happen."""
+        for generation in (self._younger, self._older):
+            times = generation.get(key)
+            if times:
+                if len(times) > 1:
+                    generation[key] = times[:-1]
+                else:
+                    del generation[key]
+                return
+
+    def __len__(self) -> int:
+        """Keys in memory."""
+        return len(self._younger) + len(self._older)
+
+    def _turn(self, now_ms: int, age_ms: int) -> None:
+        # A clock that was set back ends the generation too: times in the future count for nothing.
+        self._older = self._younger if 0 <= age_ms < 2 * self._span_ms else {}
+        self._younger = {}
+        self._began_at = now_ms

@@ -1,0 +1,184 @@
+"""The directory: the whole configuration in memory, renewed within a second when it was changed.
+
+Accounts, keys, tariffs, routes and connectors change rarely and are looked at for every request, so
+they are read whole into immutable values. The command line writes to the same database from another
+process; a version that it counts up tells this one to read anew. Readers never see half of a
+change: everything is replaced at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from heliograph.domain.accounts import Account
+from heliograph.domain.messages import MessageType
+from heliograph.domain.numbering import NumberingPlan
+from heliograph.domain.routing import RouteTable
+from heliograph.domain.tariffs import TariffPlan
+from heliograph.storage import accounts, numbering, revisions, routing, tariffs
+from heliograph.storage.database import Database
+from heliograph.storage.routing import ConnectorConfig
+
+__all__ = ["ConnectorConfig", "Directory"]
+
+_POLL_S = 0.5
+# The connector kind that only pretends to deliver.
+SANDBOX_KIND = "virtual"
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Snapshot:
+    version: int = -1
+    by_login: dict[str, Account] = field(default_factory=dict)
+    by_id: dict[int, Account] = field(default_factory=dict)
+    key_owners: dict[str, int] = field(default_factory=dict)
+    number_owners: dict[str, int] = field(default_factory=dict)
+    plans: dict[int, TariffPlan] = field(default_factory=dict)
+    connectors: dict[int, ConnectorConfig] = field(default_factory=dict)
+    routes: RouteTable = field(default_factory=lambda: RouteTable([], {}))
+
+
+class Directory:
+    """The configuration as it was a moment ago. `load` it before anything else is asked."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        abilities_of: Callable[[str, dict[str, Any]], frozenset[MessageType]],
+    ) -> None:
+        """`abilities_of(kind, settings)`: the message types that such a connector carries."""
+        self._database = database
+        self._abilities_of = abilities_of
+        self._snapshot = _Snapshot()
+        self._numbering: NumberingPlan | None = None
+        self._tables: tuple[object, ...] = ()
+        self._listeners: list[Callable[[], None]] = []
+
+    # --- lookups ----------------------------------------------------------------------------------
+
+    def account(self, login: str) -> Account | None:
+        """The account with that login."""
+        return self._snapshot.by_login.get(login)
+
+    def account_by_id(self, id: int) -> Account | None:
+        """The account with that id."""
+        return self._snapshot.by_id.get(id)
+
+    def account_by_key(self, sha256: str) -> Account | None:
+        """The account that an API key belongs to, by the key's hash; disabled keys are nobody's."""
+        return self._snapshot.by_id.get(self._snapshot.key_owners.get(sha256, 0))
+
+    def owner_of_number(self, number: str) -> int:
+        """Id of the account that a service number belongs to; 0: nobody's."""
+        return self._snapshot.number_owners.get(number, 0)
+
+    @property
+    def plans(self) -> dict[int, TariffPlan]:
+        """Tariff plans by id."""
+        return self._snapshot.plans
+
+    @property
+    def connectors(self) -> dict[int, ConnectorConfig]:
+        """Connectors by id, disabled ones too."""
+        return self._snapshot.connectors
+
+    @property
+    def routes(self) -> RouteTable:
+        """The routes to connectors that are not disabled."""
+        return self._snapshot.routes
+
+    @property
+    def numbering(self) -> NumberingPlan:
+        """Whose numbers are: the packaged plan with the imported tables over it."""
+        assert self._numbering is not None, "the directory is not loaded"
+        return self._numbering
+
+    @property
+    def version(self) -> int:
+        """The version of the configuration that is in use."""
+        return self._snapshot.version
+
+    # --- keeping up -------------------------------------------------------------------------------
+
+    def on_change(self, callback: Callable[[], None]) -> None:
+        """Calls `callback` in the event loop after every change, when the new values are in use."""
+        self._listeners.append(callback)
+
+    async def load(self) -> None:
+        """Reads everything. Raises what the database raises; then the old values stay in use."""
+        async with self._database.snapshot() as connection:
+            version = await revisions.current(connection)
+            known = await accounts.load_accounts(connection)
+            keys = await accounts.list_api_keys(connection)
+            configs = await routing.list_connectors(connection)
+            routes = await routing.list_routes(connection)
+            plans = await tariffs.load_plans(connection)
+            number_owners = await numbering.load_service_numbers(connection)
+            imported = await numbering.load_prefixes(connection)
+            ported = await numbering.load_ported(connection)
+        tables = (imported, ported)
+        if self._numbering is None or tables != self._tables:
+            # Half a second of work: not in the event loop.
+            self._numbering = await asyncio.to_thread(
+                NumberingPlan.load_default, imported=imported, ported=ported
+            )
+            self._tables = tables
+        self._snapshot = _Snapshot(
+            version=version,
+            by_login={account.login: account for account in known},
+            by_id={account.id: account for account in known},
+            key_owners={key.sha256: key.account_id for key in keys if not key.is_disabled},
+            number_owners=number_owners,
+            plans=plans,
+            connectors={config.id: config for config in configs},
+            routes=RouteTable(
+                routes,
+                self._abilities(configs),
+                sandboxes=frozenset(c.id for c in configs if c.kind == SANDBOX_KIND),
+            ),
+        )
+
+    async def refresh_if_changed(self) -> bool:
+        """Reads everything anew if the configuration has another version; True when it had."""
+        async with self._database.read() as connection:
+            if await revisions.current(connection) == self._snapshot.version:
+                return False
+        await self.load()
+        for callback in self._listeners:
+            callback()
+        return True
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keeps up with changes until `stop` is set. A database that is away is waited for."""
+        failed = False
+        while not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _POLL_S)
+                return
+            try:
+                await self.refresh_if_changed()
+                failed = False
+            except Exception as error:
+                if not failed:  # once, and not twice a second while the database is away
+                    _log.warning("configuration not refreshed", reason=str(error))
+                failed = True
+
+    def _abilities(self, configs: list[ConnectorConfig]) -> dict[int, frozenset[MessageType]]:
+        found = {}
+        for config in configs:
+            if config.is_disabled:
+                continue
+            try:
+                found[config.id] = self._abilities_of(config.kind, config.settings)
+            except Exception as error:  # wrong settings of one must not stop the others
+                _log.error("connector not usable", connector=config.name, reason=str(error))
+        return found
