@@ -164,6 +164,8 @@ class Connector(Protocol):
     kind: str
     carries: frozenset[MessageType]
     unknown_policy: UnknownPolicy
+    # True: the receipts that it owes are lost with the process, and `query` can tell them again.
+    forgets_receipts: bool
 
     async def start(self, events: ConnectorEvents) -> None:
         """Begins to connect; returns without waiting for the connection."""

@@ -18,6 +18,7 @@ Address = tuple[int, int, str]
 _SHORT_CODE_DIGITS = 6
 _ALPHANUMERIC_MAX = 11  # 3GPP TS 23.040 section 9.1.2.5: eleven 7-bit characters
 _ADDRESS_MAX = 20
+_INTERNATIONAL, _ISDN = Ton.INTERNATIONAL.value, Npi.ISDN.value
 
 
 def address_rule(ton: int, npi: int, *, is_cached: bool = True) -> Callable[[str], Address]:
@@ -27,13 +28,22 @@ def address_rule(ton: int, npi: int, *, is_cached: bool = True) -> Callable[[str
     """
 
     def rule(address: str) -> Address:
-        auto_ton, auto_npi, sent = _read_form(address)
-        return (auto_ton if ton < 0 else ton, auto_npi if npi < 0 else npi, sent)
+        form = _read_form(address)
+        if ton < 0 and npi < 0:
+            return form
+        return (form[0] if ton < 0 else ton, form[1] if npi < 0 else npi, form[2])
 
     return lru_cache(maxsize=1_024)(rule) if is_cached else rule
 
 
 def _read_form(address: str) -> Address:
+    # Recipients come as bare digits: the usual case first, for it is asked once a message.
+    if (
+        address.isdigit()
+        and address.isascii()
+        and _SHORT_CODE_DIGITS < len(address) <= _ADDRESS_MAX
+    ):
+        return _INTERNATIONAL, _ISDN, address
     digits = address.removeprefix("+")
     if not digits:
         return Ton.UNKNOWN.value, Npi.UNKNOWN.value, ""

@@ -33,6 +33,7 @@ from heliograph.domain.messages import Part
 from heliograph.protocols.smpp.constants import CommandStatus
 from heliograph.protocols.smpp.errors import LocalProtocolError
 from heliograph.protocols.smpp.pdu import Pdu, QuerySm, QuerySmResp, SubmitSm
+from heliograph.protocols.smpp.receipt import is_receipt
 
 __all__ = ["SmppConnector"]
 
@@ -52,6 +53,7 @@ class SmppConnector:
         self.name = name
         self.carries = settings.types
         self.unknown_policy = settings.policy
+        self.forgets_receipts = False
         self._settings = settings
         self._composer = Composer(settings)
         self._reader = DeliveryReader(settings)
@@ -163,8 +165,11 @@ class SmppConnector:
         }
 
     def status(self) -> list[BindStatus]:
-        """The sessions."""
-        return [bind.status() for bind in self._binds]
+        """The sessions; `extra` of each has the connector's count of unreadable receipts."""
+        statuses = [bind.status() for bind in self._binds]
+        for status in statuses:
+            status.extra["unreadable"] = self._unreadable
+        return statuses
 
     # --- What the binds tell --------------------------------------------------------------------
 
@@ -209,6 +214,7 @@ class SmppConnector:
                     keys.append(found.key)
             else:
                 settled.append(pdu)
+                self._unreadable += is_receipt(pdu)
         if settled:
             link.acknowledge(settled)
         assert self._events is not None

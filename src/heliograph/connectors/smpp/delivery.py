@@ -54,6 +54,10 @@ _ALPHABETS: dict[str, DefaultAlphabet] = {
 }
 _TYPE_MASK = EsmClass.TYPE_MASK.value
 _DELIVERY_RECEIPT = EsmClass.DELIVERY_RECEIPT.value
+_RECEIPTED_MESSAGE_ID = TlvTag.RECEIPTED_MESSAGE_ID.value
+_MESSAGE_STATE = TlvTag.MESSAGE_STATE.value
+_NETWORK_ERROR_CODE = TlvTag.NETWORK_ERROR_CODE.value
+_STAT_BY_WORD = {word.encode("ascii"): state.value for word, state in STATE_BY_STAT.items()}
 
 
 class Whole(NamedTuple):
@@ -106,15 +110,15 @@ class DeliveryReader:
     ) -> ReceiptReport | None:
         message_id, date, stat, err = found.groups()
         external_id = message_id.decode("latin-1")
-        smpp_state: int | None = STATE_BY_STAT.get(stat.decode("ascii"))
+        smpp_state: int | None = _STAT_BY_WORD.get(stat)
         network_err: int | None = None
         if pdu.tlvs:
             for tag, value in pdu.tlvs:
-                if tag == TlvTag.RECEIPTED_MESSAGE_ID:
+                if tag == _RECEIPTED_MESSAGE_ID:
                     external_id = value.partition(b"\0")[0].decode("latin-1") or external_id
-                elif tag == TlvTag.MESSAGE_STATE and len(value) == 1:
+                elif tag == _MESSAGE_STATE and len(value) == 1:
                     smpp_state = value[0]
-                elif tag == TlvTag.NETWORK_ERROR_CODE and len(value) == 3:
+                elif tag == _NETWORK_ERROR_CODE and len(value) == 3:
                     network_err = value[1] << 8 | value[2]
         candidates = normalise_external_id(external_id, self._policy, origin=IdOrigin.RECEIPT)
         if smpp_state is None or not candidates:
@@ -123,7 +127,7 @@ class DeliveryReader:
         code = 0
         if state is not MessageState.DELIVERED:
             code = read_err(state, self._read_number(err.decode("ascii")), network_err)
-        done_at = self._read_date(date.decode("ascii"), now_ms // 86_400_000)
+        done_at = self._read_date(date, now_ms // 86_400_000)
         return ReceiptReport(
             candidates=candidates,
             state=state,
@@ -151,8 +155,10 @@ class DeliveryReader:
         except ValueError:
             return None
 
-    def _parse_date(self, digits: str, day: int) -> int | None:
-        return parse_date(digits, utc_offset_s=self._offset_s, near_ms=day * 86_400_000)
+    def _parse_date(self, digits: bytes, day: int) -> int | None:
+        return parse_date(
+            digits.decode("ascii"), utc_offset_s=self._offset_s, near_ms=day * 86_400_000
+        )
 
     def _read_message(self, pdu: DeliverSm | DataSm, now_ms: int) -> Whole | None:
         content = pdu.content

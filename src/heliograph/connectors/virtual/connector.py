@@ -74,6 +74,7 @@ class VirtualConnector:
         self.name = name
         self.carries = settings.types
         self.unknown_policy = settings.policy
+        self.forgets_receipts = True
         self.handsets: deque[HandsetMessage] = deque(maxlen=settings.handset_memory)
         self._settings = settings
         self._carrier = Carrier(

@@ -133,6 +133,10 @@ class SmscServer:
             return _S.ESME_RINVPASWD
         return _S.ESME_ROK
 
+    def connected(self, connection: SmscConnection) -> None:
+        """Somebody has connected."""
+        self.connections.append(connection)
+
     def bound(self, connection: SmscConnection) -> None:
         """Receipts that wait for this client go out."""
         if not connection.may_receive:
@@ -192,9 +196,7 @@ class SmscServer:
     # --- Inside ---------------------------------------------------------------------------------
 
     def _connect(self) -> SmscConnection:
-        connection = SmscConnection(self, self._config)
-        self.connections.append(connection)
-        return connection
+        return SmscConnection(self, self._config)
 
     def _plan(self, pdu: SubmitSm) -> Plan:
         code = read_code(pdu.destination_addr)

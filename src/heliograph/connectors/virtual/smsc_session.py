@@ -59,6 +59,9 @@ class SmscOwner(Protocol):
     def judge_bind(self, request: BindRequest) -> int:
         """command_status of a bind."""
 
+    def connected(self, connection: SmscConnection) -> None:
+        """Somebody has connected (and, on a TLS port, speaks TLS)."""
+
     def bound(self, connection: SmscConnection) -> None:
         """A client has bound."""
 
@@ -147,6 +150,7 @@ class SmscConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Waits for the bind."""
         self._transport = cast("asyncio.Transport", transport)
+        self._owner.connected(self)
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
