@@ -111,7 +111,7 @@ class Runtime:
         self._lock = _lock_folder(data_dir)
         self.database = Database(config.database.url or sqlite_url(data_dir))
         await upgrade(self.database)
-        password = await ensure_first_account(self.database, now_ms())
+        password = await ensure_first_account(self.database, now_ms=now_ms())
         await self._build()
         await self._sync_connectors()
         self.webhooks.start()
@@ -140,6 +140,7 @@ class Runtime:
         )
         await self.receipts.drain()
         await self.webhooks.stop()
+        self.authentication.close()
         await self.journal.close()
         await self.client.close()
         await self.database.close()
@@ -218,9 +219,10 @@ class Runtime:
             receipts=self.receipts,
             clock=now_ms,
         )
+        self.authentication = Authentication(self.directory, config.limits, clock=now_ms)
         self.services = Services(
             directory=self.directory,
-            authentication=Authentication(self.directory, config.limits, clock=now_ms),
+            authentication=self.authentication,
             submit=submit,
             statuses=statuses,
             balances=Balances(self.database),
@@ -272,7 +274,7 @@ class Runtime:
         if http.listen:
             self.ports["http"] = await self._open(gateway, http.listen, None)
         if http.tls_listen:
-            files = TlsFiles(Path(http.tls_certificate), Path(http.tls_key))
+            files = TlsFiles(certificate=Path(http.tls_certificate), key=Path(http.tls_key))
             self.ports["https"] = await self._open(gateway, http.tls_listen, files)
 
     async def _open(self, gateway: HttpGateway, listen: str, tls: TlsFiles | None) -> int:

@@ -71,10 +71,15 @@ class RouteTable:
     _CACHE_SIZE = 20_000
 
     def __init__(
-        self, routes: Iterable[Route], abilities: dict[int, frozenset[MessageType]]
+        self,
+        routes: Iterable[Route],
+        abilities: dict[int, frozenset[MessageType]],
+        *,
+        sandboxes: frozenset[int] = frozenset(),
     ) -> None:
         self._routes = sorted(routes, key=lambda r: (r.order, r.id))
         self._abilities = abilities
+        self._sandboxes = sandboxes
         self._simple = not any(r.prefix or r.sender for r in self._routes)
         self._cache: dict[tuple[int, int, str], tuple[Route, ...]] = {}
 
@@ -104,8 +109,8 @@ class RouteTable:
                 "mccmnc": mccmnc,
                 "sender": sender,
             }
-            cached = tuple(
-                r for r in self._routes if self._carries(r, type) and not r.misfit(**question)
+            cached = self._without_sandboxes(
+                [r for r in self._routes if self._carries(r, type) and not r.misfit(**question)]
             )
             if self._simple:
                 if len(self._cache) >= self._CACHE_SIZE:
@@ -134,7 +139,18 @@ class RouteTable:
             elif not misfit and not self._carries(route, type):
                 misfit = f"its connector does not carry {type.name}"
             decisions.append(Decision(route=route, misfit=misfit))
-        return decisions
+        fitting = self._without_sandboxes([d.route for d in decisions if not d.misfit])
+        return [
+            Decision(route=d.route, misfit="a real upstream never falls back to the sandbox")
+            if not d.misfit and d.route not in fitting
+            else d
+            for d in decisions
+        ]
+
+    def _without_sandboxes(self, fitting: list[Route]) -> tuple[Route, ...]:
+        if not fitting or fitting[0].connector_id in self._sandboxes:
+            return tuple(fitting)
+        return tuple(r for r in fitting if r.connector_id not in self._sandboxes)
 
     def _carries(self, route: Route, type: MessageType) -> bool:
         return type in self._abilities.get(route.connector_id, frozenset())

@@ -65,15 +65,18 @@ async def create_account(
     now_ms: int,
     balance_micros: int = 0,
     credit_micros: int = 0,
+    is_strict: bool = True,
     **fields: Unpack[AccountFields],
 ) -> Account:
     """A new account with its opening payment. `fields`: see AccountFields; without `plan_id` it
-    gets the first plan.
+    gets the first plan. `is_strict` False: any password will do (the operator at the keyboard
+    may choose one that an old SMPP client can hold).
 
     Raises ValueError (login, password, networks), LoginTaken.
     """
     check_login(login)
-    check_password(password)
+    if is_strict:
+        check_password(password)
     md5_hash, sha1_hash = await asyncio.to_thread(hash_password, password)
     async with database.write() as connection:
         plan_id = await _ensure_installed(connection, now_ms)
@@ -99,9 +102,12 @@ async def update_account(
         return await accounts.find_account(connection, account.id)
 
 
-async def set_password(database: Database, key: int | str, password: str) -> None:
+async def set_password(
+    database: Database, key: int | str, password: str, *, is_strict: bool = True
+) -> None:
     """Gives an account (by id or login) another password. Raises NoSuchAccount, ValueError."""
-    check_password(password)
+    if is_strict:
+        check_password(password)
     md5_hash, sha1_hash = await asyncio.to_thread(hash_password, password)
     await update_account(database, key, md5_hash=md5_hash, sha1_hash=sha1_hash)
 

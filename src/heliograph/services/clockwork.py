@@ -98,7 +98,10 @@ class Clockwork:
             pass
         self._swept_waiting = await self._sweep(self._swept_waiting, now_ms, self._end_waiting)
         self._swept_submitted = await self._sweep(
-            self._swept_submitted, now_ms - self._receipt_wait_ms, self._end_submitted
+            self._swept_submitted,
+            now_ms - self._receipt_wait_ms,
+            self._end_submitted,
+            asks=True,
         )
 
     async def _release(self, now_ms: int) -> bool:
@@ -121,16 +124,27 @@ class Clockwork:
         return len(page) == _PAGE
 
     async def _sweep(
-        self, since_ms: int, until_ms: int, end: Callable[[Changes, Message], None]
+        self,
+        since_ms: int,
+        until_ms: int,
+        end: Callable[[Changes, Message], None],
+        *,
+        asks: bool = False,
     ) -> int:
-        """Looks at open messages whose life ended in (since, until]; returns how far it came."""
+        """Looks at open messages whose life ended in (since, until]; returns how far it came.
+
+        `asks`: their upstreams are asked once more before they are ended.
+        """
         cursor = (since_ms, 0)
         while True:
             async with self._database.read() as connection:
                 page = await expired_between(connection, cursor, until_ms, _PAGE)
+            messages = [self._tracker.live.get(stored.id, stored) for stored in page]
+            if asks:
+                parts = [p for m in messages for p in m.parts if p.state is MessageState.SUBMITTED]
+                self._receipts.apply(await self._dispatch.ask(parts))
             changes = Changes(self._clock())
-            for stored in page:
-                message = self._tracker.live.get(stored.id, stored)
+            for message in messages:
                 if message.state not in FINAL_STATES:
                     end(changes, message)
             if not changes.is_empty:

@@ -33,7 +33,7 @@ from heliograph.services.receipts import Receipts
 from heliograph.services.tracker import Tracker
 from heliograph.storage.database import Database
 from heliograph.storage.journal import Entry, Journal
-from heliograph.storage.messages import waiting_accounts, waiting_messages
+from heliograph.storage.messages import submitted_parts, waiting_accounts, waiting_messages
 from heliograph.storage.statements import CLAIM_PARTS
 
 __all__ = ["Dispatch", "Upstream"]
@@ -103,6 +103,8 @@ class Dispatch:
                 upstream.lanes.spilled[account_id] = first_part_id - 1
         await connector.start(self)
         self._feed(upstream)
+        if connector.forgets_receipts:
+            await self._recall(connector)
 
     async def detach(self, connector_id: int, drain_s: float) -> None:
         """Stops using a connector; what waits for it stays on disk or goes another way."""
@@ -419,6 +421,40 @@ class Dispatch:
                 self._books.note(changes, message_id, 0, "another way", f"{name} is down")
             self._write(changes)
             self._enqueue(move)
+
+    async def ask(self, parts: Sequence[Part]) -> list[tuple[Part, ReceiptReport]]:
+        """What upstreams that are up answer about submitted parts; those they do not know are
+        left out."""
+        by_connector: dict[int, list[Part]] = {}
+        for part in parts:
+            by_connector.setdefault(part.connector_id, []).append(part)
+        told: list[tuple[Part, ReceiptReport]] = []
+        for connector_id, group in by_connector.items():
+            upstream = self._upstreams.get(connector_id)
+            if upstream is None or not upstream.connector.is_up:
+                continue
+            answers = await upstream.connector.query(group)
+            for part in group:
+                if (report := answers.get(part.id)) is not None:
+                    told.append((part, report))
+        return told
+
+    async def _recall(self, connector: Connector) -> None:
+        """Asks a connector that forgets about everything that it still owes a receipt for."""
+        after = ""
+        while True:
+            async with self._database.read() as connection:
+                page = await submitted_parts(
+                    connection, connector.id, after=after, limit=_FEED_PAGE
+                )
+            parts = []
+            for stored in page:
+                message = self._tracker.live.setdefault(stored.message.id, stored.message)
+                parts.append(message.parts[stored.seq - 1])
+            self._receipts.apply(await self.ask(parts))
+            if len(page) < _FEED_PAGE:
+                return
+            after = page[-1].external_id
 
     # --- the feeder -------------------------------------------------------------------------------
 

@@ -95,6 +95,13 @@ class Receipts:
             return
         self._write(changes, on_stored)
 
+    def apply(self, told: Sequence[tuple[Part, ReceiptReport]]) -> None:
+        """Takes what an upstream answered when it was asked about these parts."""
+        changes = Changes(self._clock())
+        for part, receipt in told:
+            self._apply(changes, part, receipt)
+        self._write(changes, lambda _: None)
+
     async def drain(self) -> None:
         """Waits for lookups under way."""
         if self._lookups:

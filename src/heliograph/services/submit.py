@@ -136,7 +136,7 @@ class Submit:
         self._written = written
         self._clock = clock
         self._metrics = metrics
-        self._default_valid_ms = config.sending.validity_hours * _HOUR_MS
+        self._default_valid_ms = round(config.sending.validity_hours * _HOUR_MS)
         self._max_recipients = config.sending.max_recipients
 
     async def send(self, request: SendRequest) -> Submitted | Refused:
@@ -267,7 +267,14 @@ class Submit:
                     index, len(plan.drafts), period_ms=spread.period_ms, step_ms=spread.step_ms
                 )
                 due_at = (due_at or now_ms) + delay if delay else due_at
-            message = _message(first_id + index, submission, draft, due_at, now_ms, valid_ms)
+            message = _message(
+                first_id + index,
+                submission,
+                draft,
+                due_at=due_at,
+                now_ms=now_ms,
+                valid_ms=valid_ms,
+            )
             if draft.refusal is not None or submission.is_test:
                 self._end_at_once(acceptance.changes, message, draft)
                 message_rows.append(message_row(message, now_ms))
@@ -333,7 +340,9 @@ class Submit:
         for index, draft in enumerate(plan.drafts):
             draft.refusal = draft.refusal or refusal
             draft.part_count = draft.price_micros = 0
-            message = _message(first_id + index, submission, draft, 0, now_ms, 0)
+            message = _message(
+                first_id + index, submission, draft, due_at=0, now_ms=now_ms, valid_ms=0
+            )
             message.state, message.err = RECIPIENT_OUTCOMES[draft.refusal]
             changes.rows[INSERT_MESSAGES].append(message_row(message, now_ms))
         await self._journal.write(changes.entry(must_write=False))
@@ -342,7 +351,7 @@ class Submit:
 
 
 def _message(
-    id: int, submission: Submission, draft: Draft, due_at: int, now_ms: int, valid_ms: int
+    id: int, submission: Submission, draft: Draft, *, due_at: int, now_ms: int, valid_ms: int
 ) -> Message:
     return Message(
         id=id,

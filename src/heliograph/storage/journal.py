@@ -162,7 +162,7 @@ class Journal:
         self._waiting_rows = 0
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._is_closing = False
+        self._is_closing = self._is_closed = False
         self.is_down = False
 
     async def open(self) -> None:
@@ -172,10 +172,13 @@ class Journal:
 
     async def close(self) -> None:
         """Writes what waits and closes; entries that come later are refused."""
+        if self._is_closed:
+            return
         self._is_closing = True
         self._wake.set()
         if self._task is not None:
             await self._task
+        self._is_closed = True
         await self._writer.close()
 
     @property
@@ -363,7 +366,8 @@ def write_batch(batch: list[Entry], next_id: Callable[[], int]) -> Script:
     funded = [entry for entry in batch if entry.is_funded]
     gathered = _gather(funded)
     revised = gathered.pop(REVISE_MESSAGES, None)
-    yield from gathered.items()
+    for bulk, rows in gathered.items():  # noqa: UP028 (a dict takes no answers by `send`)
+        yield bulk, rows
     yield from _finish(funded, next_id, transfers, effects)
     if revised:  # after the end that they are better news about
         yield REVISE_MESSAGES, revised

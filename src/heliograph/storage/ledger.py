@@ -264,7 +264,7 @@ async def audit(connection: AsyncConnection) -> AuditReport:
         rows = await connection.execute(text(f"{statement} LIMIT {limit}"))
         problems += (
             Problem(rule=rule, subject=f"{noun} {subject}", difference_micros=int(difference))
-            for subject, difference in rows.tuples()
+            for subject, difference in rows
         )
     return AuditReport(
         accounts=await _count(connection, "balances"),

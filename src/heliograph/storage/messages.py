@@ -26,6 +26,7 @@ __all__ = [
     "load_messages",
     "messages_of",
     "recent_messages",
+    "submitted_parts",
     "waiting_accounts",
     "waiting_connectors",
     "waiting_messages",
@@ -173,6 +174,23 @@ async def waiting_messages(
     if account_id is not None:
         query = query.where(messages.c.account_id == account_id)
     return await _load_parts(connection, list((await connection.execute(query)).scalars()))
+
+
+async def submitted_parts(
+    connection: AsyncConnection, connector_id: int, *, after: str, limit: int
+) -> list[Part]:
+    """Parts of a connector whose receipts are expected, in the order of their external ids.
+
+    Begins after the external id `after`; fewer than `limit` parts mean that there are no more.
+    """
+    ids = await connection.execute(
+        select(parts.c.id)
+        .where(parts.c.connector_id == connector_id, parts.c.external_id > after, _SUBMITTED)
+        .order_by(parts.c.external_id)
+        .limit(limit)
+    )
+    found = await _load_parts(connection, list(ids.scalars()))
+    return sorted(found, key=lambda part: part.external_id)
 
 
 async def due_scheduled(connection: AsyncConnection, now_ms: int, limit: int) -> list[Message]:

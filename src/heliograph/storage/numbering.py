@@ -74,7 +74,7 @@ async def load_prefixes(connection: AsyncConnection) -> list[PrefixRow]:
 async def load_ported(connection: AsyncConnection) -> dict[str, str]:
     """Present networks of ported numbers."""
     rows = await connection.execute(select(ported_numbers.c.number, ported_numbers.c.mccmnc))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 async def assign_number(connection: AsyncConnection, number: str, account_id: int) -> None:
@@ -96,4 +96,4 @@ async def release_number(connection: AsyncConnection, number: str) -> bool:
 async def load_service_numbers(connection: AsyncConnection) -> dict[str, int]:
     """Account ids by the numbers that people write to."""
     rows = await connection.execute(select(service_numbers.c.number, service_numbers.c.account_id))
-    return dict(rows.tuples().all())
+    return dict(rows.all())

@@ -78,3 +78,14 @@ def test_rules_of_one_order_share_by_weight() -> None:
     firsts = Counter(choose(table, ticket=n)[0] for n in range(4000))
     assert 2800 < firsts[1] < 3200
     assert all(len(choose(table, ticket=n)) == 2 for n in range(10))
+
+
+def test_the_sandbox_never_stands_in_for_a_real_upstream() -> None:
+    routes = [Route(id=1, connector_id=1, order=100), Route(id=2, connector_id=2, order=1000)]
+    abilities = {1: SMS, 2: ALL}
+    table = RouteTable(routes, abilities, sandboxes=frozenset({2}))
+    assert choose(table) == (1,)
+    assert choose(table, type=MessageType.HLR) == (2,)
+    own = Route(id=3, connector_id=2, order=1, account_id=7)
+    table = RouteTable([*routes, own], abilities, sandboxes=frozenset({2}))
+    assert choose(table, account_id=7)[0] == 2

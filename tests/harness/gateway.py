@@ -1,0 +1,154 @@
+"""A gateway in a process of its own, in a folder of its own, on free ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["LOGIN", "PASSWORD", "Gateway", "wait_for"]
+
+LOGIN = "alex"
+PASSWORD = "Secret-123"
+_START_S = 30.0
+
+
+def wait_for(condition: Any, *, timeout_s: float = 20.0, what: str = "") -> Any:
+    """Calls `condition` until it is true; returns what it returned. Raises TimeoutError."""
+    ends = time.monotonic() + timeout_s
+    while True:
+        found = condition()
+        if found:
+            return found
+        if time.monotonic() > ends:
+            raise TimeoutError(what or getattr(condition, "__name__", "condition"))
+        time.sleep(0.02)
+
+
+class Gateway:
+    """`start`, `stop` and `kill` may be called again and again on the same folder."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *settings: str,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """`settings` are ``section.key=value`` texts."""
+        self.data_dir = data_dir
+        self._settings = settings
+        self._environ = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("HELIOGRAPH_")},
+            **(environ or {}),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+        self.http = 0
+
+    @property
+    def output(self) -> Path:
+        """What the process printed."""
+        return self.data_dir / "output.txt"
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running gateway."""
+        assert self._process is not None
+        return self._process.pid
+
+    def cli(self, *arguments: str, check: bool = True) -> str:
+        """Runs a command on the gateway's storage; its standard output."""
+        command = [sys.executable, "-m", "heliograph", *arguments, "--data", str(self.data_dir)]
+        for setting in self._settings:
+            command += ["--set", setting]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=self._environ, timeout=60, check=False
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def create_account(self, login: str = LOGIN, balance: str = "1000000") -> None:
+        """An account with the test password."""
+        self.cli("account", "create", login, "--password", PASSWORD, "--balance", balance)
+
+    def start(self) -> Gateway:
+        """Starts the process and waits until it answers."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        ports = self.data_dir / "ports.json"
+        ports.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "heliograph", "serve", "--data", str(self.data_dir)]
+        command += ["--http", "127.0.0.1:0", "--smpp", "off", "--smtp", "off"]
+        for setting in self._settings:
+            command += ["--set", setting]
+        with self.output.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, env=self._environ
+            )
+        self.http = wait_for(self._read_port, timeout_s=_START_S, what="the gateway's start")
+        return self
+
+    def _read_port(self) -> int:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise AssertionError(f"the gateway ended: {self.output.read_text()[-3000:]}")
+        try:
+            ports = json.loads((self.data_dir / "ports.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return 0
+        return int(ports["http"])
+
+    def stop(self) -> int:
+        """Ends the process in good order; its exit code."""
+        if self._process is None:
+            return 0
+        self._process.send_signal(signal.SIGTERM)
+        code = self._process.wait(timeout=60)
+        self._process = None
+        return code
+
+    def kill(self) -> None:
+        """Ends the process as a power cut would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=30)
+            self._process = None
+
+    @property
+    def base(self) -> str:
+        """Address of the HTTP door."""
+        return f"http://127.0.0.1:{self.http}"
+
+    def call(self, script: str, *, fmt: int | None = 3, login: str = LOGIN, **fields: Any) -> Any:
+        """GET of a script with the account's credentials: JSON for fmt 3, text otherwise."""
+        query = {"login": login, "psw": PASSWORD, "charset": "utf-8"} | fields
+        if fmt is not None:
+            query["fmt"] = fmt
+        address = f"{self.base}/sys/{script}.php?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(address, timeout=30) as reply:
+            text = reply.read().decode()
+        return json.loads(text) if fmt == 3 else text
+
+    def send(self, phones: str, mes: str = "hello", **fields: Any) -> Any:
+        """`send.php` with JSON."""
+        return self.call("send", phones=phones, mes=mes, **fields)
+
+    def status(self, id: Any, phone: str, **fields: Any) -> Any:
+        """`status.php` with JSON."""
+        return self.call("status", id=id, phone=phone, **fields)
+
+    def wait_status(self, id: Any, phone: str, status: int, timeout_s: float = 20.0) -> Any:
+        """Waits until a message has this status; its whole answer."""
+
+        def reached() -> Any:
+            answer = self.status(id, phone, all=1)
+            return answer if answer.get("status") == status else None
+
+        return wait_for(reached, timeout_s=timeout_s, what=f"status {status} of {id}")
