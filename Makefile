@@ -41,5 +41,11 @@ fix: .venv/.dev-ready  ## let the formatter and the linter mend what they can
 bench: .venv/.run-ready  ## messages a second, CPU, latency, losses (ARGS=--help)
 	$(BIN)/python bench/run.py $(ARGS)
 
+fuzz: .venv/.dev-ready  ## random octets against the parsers; SECONDS=60
+	$(BIN)/python tests/fuzz/smpp_framing.py --seconds $(or $(SECONDS),60)
+
+crash: .venv/.dev-ready  ## kill -9 and cut links under load; prove that nothing was lost
+	$(BIN)/python bench/crash.py $(ARGS)
+
 clean:  ## remove the environment and everything built
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache build dist
