@@ -1,0 +1,180 @@
+"""`heliograph numbering`: whose a number is, and tables of an administrator's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from heliograph.cli.options import Installation, json_option, with_installation
+from heliograph.cli.output import ExitCode, Failure, print_json, print_record
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from heliograph.domain.numbering import NumberOrigin
+
+__all__ = ["numbering", "read_text"]
+
+
+@click.group()
+def numbering() -> None:
+    """The numbering plan: countries, networks and regions of numbers.
+
+    \b
+    Example:
+      heliograph numbering lookup 79161234567
+    """
+
+
+@numbering.command("import")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--ported", is_flag=True, help="The file lists ported numbers (phone, mccmnc).")
+@json_option
+@with_installation
+def import_table(place: Installation, file: Path, *, ported: bool, as_json: bool) -> None:
+    """Replace the imported prefixes, or ported numbers, by those of a CSV FILE.
+
+    The columns are described in docs/reference/numbering.md. A file with a mistake is not taken;
+    every mistake is told with its line.
+
+    \b
+    Example:
+      heliograph numbering import prefixes.csv
+      heliograph numbering import ported.csv --ported
+    """
+    from heliograph.domain.prefix_tables import (
+        TableImportError,
+        parse_ported_csv,
+        parse_prefix_csv,
+    )
+    from heliograph.storage import numbering as tables
+
+    text = read_text(file)
+    try:
+        if ported:
+            numbers = parse_ported_csv(text)
+        else:
+            rows = parse_prefix_csv(text)
+    except TableImportError as error:
+        for problem in error.problems:
+            click.echo(f"{file}: {problem}", err=True)
+        raise Failure(
+            f"{file} was not taken: correct the lines above and import it again"
+        ) from None
+
+    if ported:
+        count = place.write(lambda c: tables.import_ported(c, numbers), creates=True)
+    else:
+        count = place.write(lambda c: tables.import_prefixes(c, rows), creates=True)
+    if as_json:
+        print_json({"imported": count, "table": "ported" if ported else "prefixes"})
+    else:
+        click.echo(f"{count} {'ported numbers' if ported else 'prefixes'} imported")
+
+
+@numbering.command("lookup")
+@click.argument("phone")
+@json_option
+@with_installation
+def lookup(place: Installation, phone: str, *, as_json: bool) -> None:
+    """Say whose number PHONE is: country, network, region, and what it was before porting.
+
+    Imported tables are used when the data folder has a database.
+
+    \b
+    Example:
+      heliograph numbering lookup "8 (916) 123-45-67"
+    """
+    from heliograph.cli.opening import has_database
+    from heliograph.domain.numbering import NumberingPlan, normalise_recipient
+    from heliograph.storage import numbering as tables
+
+    number = normalise_recipient(phone)
+    if number is None:
+        raise Failure(
+            f"{phone!r} can not be a recipient: it has to be 10 to 15 digits with a country's code"
+        )
+
+    async def load(connection: AsyncConnection) -> NumberingPlan:
+        return NumberingPlan.load_default(
+            imported=await tables.load_prefixes(connection),
+            ported=await tables.load_ported(connection),
+        )
+
+    plan = place.read(load) if has_database(place.config()) else NumberingPlan.load_default()
+    origin, original = plan.lookup(number), plan.lookup_original(number)
+    if origin is None:
+        raise Failure(f"nothing is known of {number}")
+    answer = {"number": number, **_describe(origin)}
+    if original is not None and original.mccmnc != origin.mccmnc:
+        answer["original_operator"] = original.operator
+        answer["original_mccmnc"] = original.mccmnc
+    if as_json:
+        print_json(answer)
+    else:
+        print_record({name: value for name, value in answer.items() if value})
+
+
+@numbering.command("assign")
+@click.argument("number")
+@click.argument("login")
+@with_installation
+def assign(place: Installation, number: str, login: str) -> None:
+    """Give the service NUMBER to the account LOGIN: it gets what people write to that number.
+
+    \b
+    Example:
+      heliograph numbering assign 4444 shop
+    """
+    from heliograph.storage import accounts
+    from heliograph.storage import numbering as tables
+
+    async def store(connection: AsyncConnection) -> None:
+        account = await accounts.find_account(connection, login)
+        await tables.assign_number(connection, number, account.id)
+
+    place.write(store)
+    click.echo(f"what is written to {number} belongs to {login}")
+
+
+@numbering.command("release")
+@click.argument("number")
+@with_installation
+def release(place: Installation, number: str) -> None:
+    """Take the service NUMBER from its account.
+
+    \b
+    Example:
+      heliograph numbering release 4444
+    """
+    from heliograph.storage import numbering as tables
+
+    if not place.write(lambda c: tables.release_number(c, number)):
+        raise Failure(f"{number} belongs to nobody; `heliograph account show` lists numbers")
+    click.echo(f"{number} belongs to nobody now")
+
+
+def read_text(file: Path) -> str:
+    """A UTF-8 file's text. Raises Failure."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        reason = error.strerror or error
+        raise Failure(f"{file} can not be read: {reason}", ExitCode.USAGE) from None
+    except UnicodeDecodeError:
+        raise Failure(f"{file} is not UTF-8: save it in that encoding") from None
+
+
+def _describe(origin: NumberOrigin) -> dict[str, str]:
+    return {
+        "prefix": origin.prefix,
+        "country": origin.country,
+        "iso2": origin.iso2,
+        "mccmnc": origin.mccmnc,
+        "operator": origin.operator,
+        "region": origin.region,
+        "time_zones": " ".join(origin.time_zones),
+        "source": origin.source,
+    }
