@@ -69,14 +69,17 @@ class TariffPlan:
             return found
 
     def _find(self, type: int, mccmnc: str, recipient: str) -> int | None:
-        for kind in (type, -1):
-            if mccmnc and (price := self._by_network.get((kind, mccmnc))) is not None:
-                return price
-            for length in self._prefix_lengths:
+        kinds = (type, -1)
+        if mccmnc:
+            for kind in kinds:
+                if (price := self._by_network.get((kind, mccmnc))) is not None:
+                    return price
+        for length in self._prefix_lengths:
+            for kind in kinds:
                 if (price := self._by_prefix.get((kind, recipient[:length]))) is not None:
                     return price
-            if mccmnc and (price := self._by_network.get((kind, mccmnc[:3]))) is not None:
-                return price
-            if (price := self._by_network.get((kind, ""))) is not None:
-                return price
+        for place in (mccmnc[:3], "") if mccmnc else ("",):
+            for kind in kinds:
+                if (price := self._by_network.get((kind, place))) is not None:
+                    return price
         return None

@@ -42,3 +42,20 @@ def test_longest_prefix() -> None:
     )
     assert plan.price(SMS, "40101", "77011234567") == 2
     assert plan.price(SMS, "25001", "79161234567") == 1
+
+
+def test_where_counts_more_than_which_type() -> None:
+    plan = TariffPlan(
+        id=1,
+        name="p",
+        rates=[
+            Rate(price_micros=1, type=SMS),
+            Rate(price_micros=2, prefix="7"),
+            Rate(price_micros=3, mccmnc="25002"),
+            Rate(price_micros=4, type=SMS, prefix="7"),
+        ],
+    )
+    assert plan.price(SMS, "25001", "79161234567") == 4
+    assert plan.price(VIBER, "25001", "79161234567") == 2
+    assert plan.price(SMS, "25002", "79201234567") == 3
+    assert plan.price(SMS, "25501", "380501234567") == 1
