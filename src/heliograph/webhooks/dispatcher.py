@@ -6,13 +6,15 @@ the program is read from the database in pages, account by account. See `lanes` 
 events and the circuit.
 
 Fairness: an account has at most `per_account_parallel` calls going on. When half of all the calls
-allowed are going on, each account gets its share of them, and the last quarter is kept for accounts
-that have none: so slow receivers, however slow, do not delay a healthy one.
+allowed are going on, each account gets its share of the rest, and the last quarter is kept for
+accounts whose receiver answers quickly: so slow receivers, however many, do not delay the others.
+Memory is shared out in the same way.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -36,6 +38,9 @@ _TICK_S = 1.0
 # Before new events of an account that is behind are read: what gathers meanwhile comes at once.
 _READ_PAUSE_MS = 200
 _LEAST_PAUSE_S = 0.02
+_FAST_MS = 1000
+# Lanes that are remembered only for having been fast.
+_MAX_IDLE_LANES = 10_000
 # Pages of events without a future that one probe of a dead receiver clears away.
 _EXPIRY_PAGES = 20
 
@@ -88,6 +93,7 @@ class WebhookDispatcher:
         self._has_results = asyncio.Event()
         self._wants_read = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._stopped = asyncio.Event()
         self._is_surveyed = False
         self._is_stopping = False
         self._is_ended = False  # no more results will come
@@ -113,8 +119,15 @@ class WebhookDispatcher:
             lane.drop_queue()
         if self._calls:
             await asyncio.wait(self._calls, timeout=drain_s)
+        self._stopped.set()
+        self._wants_read.set()
         writer = self._tasks[0] if self._tasks else None
-        ended = [*self._calls, *self._tasks[1:]]
+        others = self._tasks[1:]
+        if others:
+            await asyncio.wait(
+                others, timeout=drain_s
+            )  # they are in the middle of a SELECT at most
+        ended = [*self._calls, *others]
         for task in ended:
             task.cancel()
         await asyncio.gather(*ended, return_exceptions=True)
@@ -131,16 +144,10 @@ class WebhookDispatcher:
         """Takes events that have just been committed. Never waits; what does not fit is in the
         database and is read from there."""
         touched = set()
-        config = self._config
         now_ms = self._clock()
         for event in events:
             lane = self._lane(event.account_id)
-            is_full = (
-                len(lane.queue) >= config.per_account_queued
-                or self._depth.count >= config.queued
-                or self._is_stopping
-            )
-            if lane.offer(event, is_full=is_full):
+            if lane.offer(event, is_full=not self._has_room(lane)):
                 touched.add(lane)
             elif not lane.is_open:
                 lane.read_after = min(lane.read_after, now_ms + _READ_PAUSE_MS)
@@ -158,6 +165,17 @@ class WebhookDispatcher:
             self._lanes[account_id] = lane
         return lane
 
+    def _has_room(self, lane: Lane) -> bool:
+        """Whether one more event of the account may be held in memory."""
+        depth, most = self._depth.count, self._config.queued
+        if len(lane.queue) >= self._config.per_account_queued or depth >= most or self._is_stopping:
+            return False
+        if depth * 2 < most:
+            return True
+        if depth * 4 < most * 3:
+            return len(lane.held) < max(1, most // 2 // len(self._lanes))
+        return lane.is_fast
+
     def _may_call(self, lane: Lane) -> bool:
         if self._is_stopping:
             return False
@@ -170,7 +188,7 @@ class WebhookDispatcher:
             return True
         if total * 4 < most * 3:
             return lane.calls < max(1, most // 2 // max(1, self._active))
-        return lane.calls == 0
+        return lane.is_fast and lane.calls == 0
 
     def _fill(self, lane: Lane) -> None:
         """Starts as many calls as the lane may have."""
@@ -237,6 +255,7 @@ class WebhookDispatcher:
             _log.exception("callback failed unexpectedly", event_id=event.id)
             outcome = "internal error"
         now_ms = self._clock()
+        lane.is_fast = now_ms - started < _FAST_MS
         end, next_try_at = CallEnd.DONE, 0
         if is_taken:
             lane.settle_success(event)
@@ -297,13 +316,17 @@ class WebhookDispatcher:
 
     async def _tick(self) -> None:
         """Once a second: who has events in the database that nobody holds?"""
-        while True:
+        while not self._is_stopping:
             try:
                 await self._survey()
             except Exception:
                 _log.exception("the outbox could not be looked through")
             self._wants_read.set()
-            await asyncio.sleep(_TICK_S)
+            await self._pause(_TICK_S)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), seconds)
 
     async def _survey(self) -> None:
         waiting = await self._store.survey()
@@ -313,29 +336,29 @@ class WebhookDispatcher:
                 self._lane(account_id).is_behind = True
         self._is_surveyed = True
         for lane in list(self._lanes.values()):
-            if lane.is_idle:
+            if lane.is_idle and not (lane.is_fast and len(self._lanes) < _MAX_IDLE_LANES):
                 del self._lanes[lane.account_id]
             elif lane.queue:
                 self._fill(lane)
 
     async def _read_back(self) -> None:
-        while True:
+        while not self._is_stopping:
             await self._wants_read.wait()
             self._wants_read.clear()
             started = time.monotonic()
             for lane in list(self._lanes.values()):
-                if not self._is_ready_to_read(lane):
+                if self._is_stopping or not self._is_ready_to_read(lane):
                     continue
                 try:
                     await self._read_page(lane)
                 except Exception:
                     _log.exception("callbacks were not read back", account_id=lane.account_id)
-                    await asyncio.sleep(_TICK_S)
+                    await self._pause(_TICK_S)
             # Reading back never takes more than half of the time, however many accounts need it.
-            await asyncio.sleep(max(_LEAST_PAUSE_S, time.monotonic() - started))
+            await self._pause(max(_LEAST_PAUSE_S, time.monotonic() - started))
 
     def _is_ready_to_read(self, lane: Lane) -> bool:
-        if not lane.is_behind or lane.queue or self._depth.count >= self._config.queued:
+        if not lane.is_behind or lane.queue or not self._has_room(lane):
             return False
         now_ms = self._clock()
         if lane.is_open:
@@ -368,6 +391,7 @@ class WebhookDispatcher:
                 await self._store.finish([_given_up(event, reason, now_ms) for event in page])
             if len(page) < _PAGE:
                 break
+        lane.begin_page()
         page = await self._store.due(lane.account_id, now_ms, 1 + len(lane.held))
         fresh = [event for event in page if event.id not in lane.held]
         if fresh and lane.is_open:

@@ -43,6 +43,8 @@ class Lane:
     __slots__ = (
         "_busy",
         "_depth",
+        "_gone",
+        "_is_short",
         "_pending",
         "_stuck",
         "_unwritten",
@@ -51,6 +53,7 @@ class Lane:
         "failures",
         "held",
         "is_behind",
+        "is_fast",
         "is_open",
         "is_starved",
         "open_until",
@@ -68,6 +71,7 @@ class Lane:
         self.held: set[int] = set()
         self.calls = 0
         self.failures = 0
+        self.is_fast = False  # its latest call was answered quickly
         self.is_open = False
         self.is_starved = False
         self.open_until = 0
@@ -80,8 +84,11 @@ class Lane:
         self._stuck: set[int] = set()
         # Failed events whose result is not on disk: (event id -> message id).
         self._unwritten: dict[int, int] = {}
+        # Events whose result came on disk while a page was read; it may show them as waiting.
+        self._gone: set[int] = set()
         # New events that came while a page was read; None: no page is being read.
         self._pending: list[OutboxEvent] | None = None
+        self._is_short = False
 
     @property
     def is_idle(self) -> bool:
@@ -98,7 +105,7 @@ class Lane:
         self.is_behind = True
         if self._pending is not None:
             if is_full or len(self._pending) >= _MAX_PENDING:
-                self._pending = None  # what was read will not be all there is
+                self._is_short = True  # what was read will not be all there is
             else:
                 self._pending.append(event)
         return False
@@ -106,6 +113,8 @@ class Lane:
     def begin_page(self) -> None:
         """A page is about to be read, on an empty queue."""
         self._pending = []
+        self._is_short = False
+        self._gone.clear()
 
     def put_page(self, page: list[OutboxEvent], *, is_all: bool) -> int:
         """Queues a page; returns how many of it were new.
@@ -117,11 +126,12 @@ class Lane:
         self._stuck = set(self._unwritten.values())
         before = len(self.queue)
         for event in page:
-            self._put(event)
+            if event.id not in self._gone:
+                self._put(event)
         added = len(self.queue) - before
-        if is_all and pending is not None and not self._unwritten and not self.is_open:
+        if is_all and not self._is_short and not self._unwritten and not self.is_open:
             self.is_behind = False
-            for event in pending:
+            for event in pending or ():
                 self._put(event)
         return added
 
@@ -186,6 +196,8 @@ class Lane:
         self._unwritten.pop(event_id, None)
         if event_id in self.held:
             self.held.remove(event_id)
+            if self._pending is not None:
+                self._gone.add(event_id)
             self._depth.count -= 1
 
     def drop_queue(self) -> None:
