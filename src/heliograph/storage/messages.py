@@ -37,6 +37,10 @@ _WAITING: ColumnElement[bool] = literal_column("parts.state IN (3, 4, 6)")
 _SUBMITTED: ColumnElement[bool] = literal_column("parts.state = 5")
 _SCHEDULED: ColumnElement[bool] = literal_column("messages.state = 1")
 _OPEN: ColumnElement[bool] = literal_column("messages.final_at = 0")
+# Literal too: PostgreSQL shifts a bigint by an integer, and a bound value would be a bigint.
+_ONE: ColumnElement[int] = literal_column("1")
+_EIGHT: ColumnElement[int] = literal_column("8")
+_MESSAGE_OF_PART: ColumnElement[bool] = messages.c.id == parts.c.id.op(">>")(_EIGHT)
 # How far back `recent_messages` looks: it is for eyes, and must not read a whole history.
 _RECENT_MESSAGES = 100_000
 
@@ -144,7 +148,7 @@ async def waiting_accounts(connection: AsyncConnection, connector_id: int) -> li
     """Accounts with parts that wait for a connector: pairs of (account id, first part id)."""
     rows = await connection.execute(
         select(messages.c.account_id, func.min(parts.c.id))
-        .join_from(parts, messages, messages.c.id == parts.c.id.op(">>")(8))
+        .join_from(parts, messages, _MESSAGE_OF_PART)
         .where(parts.c.connector_id == connector_id, _WAITING, _OPEN)
         .group_by(messages.c.account_id)
         .order_by(messages.c.account_id)
@@ -166,7 +170,7 @@ async def waiting_messages(
     """
     query = (
         select(parts.c.id)
-        .join_from(parts, messages, messages.c.id == parts.c.id.op(">>")(8))
+        .join_from(parts, messages, _MESSAGE_OF_PART)
         .where(parts.c.connector_id == connector_id, parts.c.id > after_part_id, _WAITING, _OPEN)
         .order_by(parts.c.id)
         .limit(limit)
@@ -237,7 +241,7 @@ async def recent_messages(
     window = newest.subquery("newest")
     query = (
         select(window.c.id)
-        .join(parts, parts.c.id == window.c.id.op("<<")(8).op("+")(1))
+        .join_from(window, parts, parts.c.id == window.c.id.op("<<")(_EIGHT).op("+")(_ONE))
         .where(parts.c.submitted_at > 0, among(connection, parts.c.connector_id, [*connector_ids]))
         .order_by(window.c.id.desc())
         .limit(limit)
