@@ -11,6 +11,7 @@ import asyncio
 import ssl
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from heliograph.connectors.base import OutcomeKind
@@ -71,7 +72,11 @@ class _Known(NamedTuple):
 
 
 class SmscServer:
-    """Made by `serve_smsc`. `inbox` holds the latest accepted messages, `stats` the counters."""
+    """Made by `serve_smsc`. `inbox` holds the latest accepted messages, `stats` the counters.
+
+    `on_arrival` and `on_receipt`, when they are set, are told of every accepted message and of
+    every receipt that is sent.
+    """
 
     def __init__(
         self, carrier: Carrier, chaos: Chaos, *, credentials: tuple[str, str], window: int
@@ -81,6 +86,8 @@ class SmscServer:
         self.inbox: deque[Arrival] = deque(maxlen=_REMEMBERED)
         self.connections: list[SmscConnection] = []
         self.port = 0
+        self.on_arrival: Callable[[Arrival], None] | None = None
+        self.on_receipt: Callable[[DeliverSm], None] | None = None
         self._carrier = carrier
         self._credentials = credentials
         self._config = SessionConfig(
@@ -144,6 +151,13 @@ class SmscServer:
         waiting, self._orphans = self._orphans, deque()
         for delivery in waiting:
             self._dispatch(delivery)
+
+    def sent(self, delivery: Delivery) -> None:
+        """Counts receipts, and tells who wants to know."""
+        if delivery.is_receipt:
+            self.stats.receipts_sent += 1
+            if self.on_receipt is not None:
+                self.on_receipt(delivery.pdu)
 
     def lost(self, connection: SmscConnection) -> None:
         """What it did not acknowledge finds another session, or waits for one."""
@@ -219,17 +233,18 @@ class SmscServer:
         message_id = write_id(self._last_id, self.chaos.id_base)
         self.stats.accepted += 1
         text = _read_text(pdu)
-        self.inbox.append(
-            Arrival(
-                now_ms,
-                connection.system_id,
-                message_id,
-                pdu.source_addr,
-                pdu.destination_addr,
-                text,
-                pdu,
-            )
+        arrival = Arrival(
+            now_ms,
+            connection.system_id,
+            message_id,
+            pdu.source_addr,
+            pdu.destination_addr,
+            text,
+            pdu,
         )
+        self.inbox.append(arrival)
+        if self.on_arrival is not None:
+            self.on_arrival(arrival)
         self._known[message_id] = _Known(plan, now_ms)
         if len(self._known) > _REMEMBERED:
             del self._known[next(iter(self._known))]

@@ -71,6 +71,9 @@ class SmscOwner(Protocol):
     def queried(self, connection: SmscConnection, pdu: QuerySm) -> Pdu:
         """The answer to a query_sm."""
 
+    def sent(self, delivery: Delivery) -> None:
+        """A deliver_sm goes out."""
+
     def lost(self, connection: SmscConnection) -> None:
         """The connection has gone."""
 
@@ -125,7 +128,7 @@ class SmscConnection(asyncio.Protocol):
         while self.queue and self.may_receive and self.session.window_room > 0:
             delivery = self.queue.popleft()
             self._output.append(self.session.send(delivery.pdu, now, context=delivery))
-            self._owner.stats.receipts_sent += delivery.is_receipt
+            self._owner.sent(delivery)
 
     def flush(self) -> None:
         """Writes what has gathered, unless a read is being handled or the server plays dead."""
