@@ -125,7 +125,7 @@ def plan_request(request: SendRequest, rules: Rules, now_ms: int) -> Plan | Refu
 
 def _due_at(request: SendRequest, account: Account, tz: int | None, now_ms: int) -> int:
     if not request.time:
-        return 0
+        return request.due_at if request.due_at > now_ms else 0
     return parse_time(request.time, account.timezone_minutes if tz is None else tz, now_ms)
 
 

@@ -54,7 +54,9 @@ class SendRequest:
     all. `time` is the client's own text for the time of sending ('' = at once; send.php 2.3),
     `tz_minutes` its zone (None: the account's). `valid_ms` 0: the default life. `max_parts` 0: no
     limit. `translit` 0, 1 or 2. `options` go with the submission as they are (`pid`, `dcs`,
-    `subject`, `voice` ...).
+    `subject`, `voice` ...). `due_at` is the time of sending of doors whose protocol gives an
+    instant (epoch ms, 0 = at once); without `time` only. A refusal among `late_refusals` is told to
+    the owner by a receipt: the door itself answers that the message was taken.
     """
 
     account: Account
@@ -70,6 +72,8 @@ class SendRequest:
     max_parts: int = 0
     door: str = "http"
     options: dict[str, Any] = field(default_factory=dict)
+    due_at: int = 0
+    late_refusals: frozenset[Refusal] = frozenset()
 
 
 @dataclass(slots=True)

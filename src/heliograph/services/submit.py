@@ -11,6 +11,8 @@ import secrets
 from collections.abc import Callable
 from functools import partial
 
+import structlog
+
 from heliograph.config import Config
 from heliograph.domain.messages import (
     Message,
@@ -29,7 +31,7 @@ from heliograph.services.directory import Directory
 from heliograph.services.dispatch import Dispatch
 from heliograph.services.ids import ClientRefs, Ids, IdsExhausted
 from heliograph.services.limits import RequestLimits
-from heliograph.storage.journal import Entry, Journal, JournalClosed, StorageDown
+from heliograph.storage.journal import BulkRows, Entry, Journal, JournalClosed, StorageDown
 from heliograph.storage.statements import (
     INSERT_MESSAGES,
     INSERT_PARTS,
@@ -41,6 +43,10 @@ __all__ = ["Submit", "message_row", "part_row", "submission_row"]
 # A request with more recipients than this goes to the low priority lanes.
 _BULK_RECIPIENTS = 20
 _HOUR_MS = 3_600_000
+
+Done = Callable[[Submitted | Refused], None]
+
+_log = structlog.get_logger(__name__)
 
 
 def submission_row(s: Submission) -> list[object]:
@@ -97,12 +103,33 @@ def part_row(part: Part) -> tuple[object, ...]:
 
 
 class _Acceptance:
-    """What is being accepted by one entry."""
+    """A request on its way through its journal entry, until `done` is told."""
 
-    __slots__ = ("changes", "claimed_by", "messages", "part_count")
+    __slots__ = (
+        "changes",
+        "claimed_by",
+        "client_ref",
+        "code",
+        "done",
+        "messages",
+        "now_ms",
+        "part_count",
+        "plan",
+        "request",
+        "rows",
+    )
 
-    def __init__(self, changes: Changes) -> None:
-        self.changes = changes
+    def __init__(
+        self, request: SendRequest, plan: Plan, *, now_ms: int, done: Done, rows: BulkRows | None
+    ) -> None:
+        self.request = request
+        self.plan = plan
+        self.now_ms = now_ms
+        self.done = done
+        self.rows = rows
+        self.client_ref = request.client_ref
+        self.code = _make_code(plan)
+        self.changes = Changes(now_ms)
         self.messages: list[Message] = []
         self.claimed_by = 0
         self.part_count = 0
@@ -141,35 +168,55 @@ class Submit:
 
     async def send(self, request: SendRequest) -> Submitted | Refused:
         """Accepts a request. What is returned as Submitted is on disk, with its price reserved."""
+        future: asyncio.Future[Submitted | Refused] = asyncio.get_running_loop().create_future()
+        # A caller that was cancelled meanwhile does not undo what is on disk.
+        self.begin(request, lambda end: None if future.done() else future.set_result(end))
+        return await future
+
+    def begin(self, request: SendRequest, done: Done, *, rows: BulkRows | None = None) -> None:
+        """As `send`, without a task: `done` is told the end, now or in the moment of the commit.
+
+        `rows` are written in the same transaction, also when a refused message is stored; requests
+        of one caller end in their order unless one has to wait for its number.
+        """
         now_ms = self._clock()
         plan = self._plan(request, now_ms, is_estimate=False)
         if isinstance(plan, Refusal):
-            return self._refuse(plan)
-        code = _make_code(plan)
+            done(self._refuse(plan))
+            return
+        acceptance = _Acceptance(request, plan, now_ms=now_ms, done=done, rows=rows)
+        if not acceptance.client_ref:
+            number = self._refs.try_next(request.account.id)
+            if number is None:
+                self._refs.when_next(request.account.id, partial(self._go_on, acceptance))
+                return
+            acceptance.client_ref = str(number)
+        self._go_on(acceptance, None)
+
+    def _go_on(self, acceptance: _Acceptance, numbered: int | Exception | None) -> None:
+        """Stores what has its number; `numbered` is the one that had to be waited for."""
+        if isinstance(numbered, Exception):
+            self._fail(acceptance, numbered)
+            return
+        if numbered is not None:
+            acceptance.client_ref = str(numbered)
         try:
-            number = self._refs.try_next(request.account.id) if not request.client_ref else None
-            client_ref = request.client_ref or str(
-                number or await self._refs.next(request.account.id)
-            )
-            if plan.refusal is not None:
-                return await self._store_refused(request, plan, client_ref, now_ms, plan.refusal)
-            entry = await self._store(request, plan, client_ref, now_ms)
-            if not entry.is_funded:
-                return await self._store_refused(
-                    request, plan, client_ref, now_ms, Refusal.NO_FUNDS
-                )
-        except (StorageDown, JournalClosed, IdsExhausted) as error:
-            self._limits.forget(request.account.id, _fingerprint(request))
-            return self._refuse(Refusal.OVERLOADED, str(error))
-        return Submitted(
-            client_ref=client_ref,
-            part_count=plan.part_count,
-            cost_micros=plan.price_micros,
-            balance_micros=entry.balance_micros,
-            lines=_lines(plan),
-            is_test=request.account.is_test,
-            code=code,
-        )
+            if acceptance.plan.refusal is not None:
+                self._store_refused(acceptance, acceptance.plan.refusal)
+            else:
+                self._store(acceptance)
+        except IdsExhausted as error:
+            self._fail(acceptance, error)
+
+    def _fail(self, acceptance: _Acceptance, error: Exception) -> None:
+        """Nothing of the request is on disk."""
+        request = acceptance.request
+        self._limits.forget(request.account.id, _fingerprint(request))
+        if isinstance(error, StorageDown | JournalClosed | IdsExhausted):
+            acceptance.done(self._refuse(Refusal.OVERLOADED, str(error)))
+            return
+        _log.error("a request was not stored", exc_info=error)
+        acceptance.done(self._refuse(Refusal.SYSTEM_ERROR))
 
     async def estimate(self, request: SendRequest) -> Submitted | Refused:
         """What a request would cost. Stores nothing."""
@@ -211,48 +258,59 @@ class Submit:
         self._metrics.refused(refusal)
         return Refused(refusal, reason=reason)
 
-    async def _store(self, request: SendRequest, plan: Plan, client_ref: str, now_ms: int) -> Entry:
-        """Writes the accepted request and waits for the commit."""
-        account = request.account
-        acceptance = self._compose(request, plan, client_ref, now_ms)
+    def _store(self, acceptance: _Acceptance) -> None:
+        """Puts the accepted request into the journal."""
+        request, plan = acceptance.request, acceptance.plan
+        self._compose(acceptance)
         entry = acceptance.changes.entry(must_write=False)
-        entry.payer_id = account.payer_id
+        entry.payer_id = request.account.payer_id
         entry.reserve_micros = plan.price_micros
         entry.message_count = len(plan.drafts)
-        future: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
-        entry.done = partial(self._committed, acceptance, future)
+        entry.done = partial(self._committed, acceptance)
         self._journal.append(entry)
-        await future
-        if entry.error is not None:
-            raise entry.error
-        return entry
 
-    def _committed(
-        self, acceptance: _Acceptance, future: asyncio.Future[Entry], entry: Entry
-    ) -> None:
+    def _committed(self, acceptance: _Acceptance, entry: Entry) -> None:
         """Runs in the moment of the commit, also when the client has gone away meanwhile."""
         if entry.error is not None or not entry.is_funded:
             if acceptance.claimed_by:
                 self._dispatch.unclaim(acceptance.claimed_by, acceptance.part_count)
-        else:
-            self._metrics.accepted(acceptance.part_count, self._clock() - acceptance.changes.now_ms)
-            if acceptance.claimed_by:
-                self._dispatch.send_claimed(acceptance.messages, acceptance.claimed_by)
-            elif acceptance.messages:
-                is_bulk = len(acceptance.messages) > _BULK_RECIPIENTS
-                self._dispatch.enqueue(acceptance.messages, is_bulk=is_bulk)
-            self._written(acceptance.changes, entry)
-        if not future.done():
-            future.set_result(entry)
+            if entry.error is not None:
+                self._fail(acceptance, entry.error)
+                return
+            try:
+                self._store_refused(acceptance, Refusal.NO_FUNDS)
+            except IdsExhausted as error:
+                self._fail(acceptance, error)
+            return
+        now_ms = self._clock()
+        self._metrics.accepted(acceptance.part_count, now_ms - acceptance.now_ms)
+        if acceptance.claimed_by:
+            self._dispatch.send_claimed(acceptance.messages, acceptance.claimed_by)
+        elif acceptance.messages:
+            is_bulk = len(acceptance.messages) > _BULK_RECIPIENTS
+            self._dispatch.enqueue(acceptance.messages, is_bulk=is_bulk)
+        self._written(acceptance.changes, entry)
+        plan = acceptance.plan
+        acceptance.done(
+            Submitted(
+                client_ref=acceptance.client_ref,
+                part_count=plan.part_count,
+                cost_micros=plan.price_micros,
+                balance_micros=entry.balance_micros,
+                lines=_lines(plan),
+                is_test=acceptance.request.account.is_test,
+                code=acceptance.code,
+            )
+        )
 
-    def _compose(
-        self, request: SendRequest, plan: Plan, client_ref: str, now_ms: int
-    ) -> _Acceptance:
+    def _compose(self, acceptance: _Acceptance) -> None:
         """Domain objects and rows of a plan."""
-        acceptance = _Acceptance(Changes(now_ms))
-        submission = self._submission(request, plan, client_ref, now_ms)
+        request, plan, now_ms = acceptance.request, acceptance.plan, acceptance.now_ms
+        submission = self._submission(acceptance)
         rows = acceptance.changes.rows
         rows[INSERT_SUBMISSIONS].append(submission_row(submission))
+        if acceptance.rows:
+            rows.update(acceptance.rows)
         valid_ms = request.valid_ms or self._default_valid_ms
         first_id = self._ids.take(len(plan.drafts))
         single = plan.drafts[0] if len(plan.drafts) == 1 else None
@@ -293,22 +351,20 @@ class Submit:
         acceptance.part_count = plan.part_count
         if not part_rows:
             del rows[INSERT_PARTS]
-        return acceptance
 
-    def _submission(
-        self, request: SendRequest, plan: Plan, client_ref: str, now_ms: int
-    ) -> Submission:
+    def _submission(self, acceptance: _Acceptance) -> Submission:
+        request, plan = acceptance.request, acceptance.plan
         account = request.account
         return Submission(
             id=self._ids.take(1),
             account_id=account.id,
             payer_id=account.payer_id,
-            client_ref=client_ref,
+            client_ref=acceptance.client_ref,
             type=plan.type,
             sender=plan.sender,
             text=plan.text,
             comment=plan.comment,
-            created_at=now_ms,
+            created_at=acceptance.now_ms,
             door=request.door,
             flags=int(plan.type),
             is_test=account.is_test,
@@ -323,19 +379,16 @@ class Submit:
             message.state, message.err = MessageState.DELIVERED, 200
         self._books.tell_owner(changes, message)
 
-    async def _store_refused(
-        self,
-        request: SendRequest,
-        plan: Plan,
-        client_ref: str,
-        now_ms: int,
-        refusal: Refusal,
-    ) -> Refused:
+    def _store_refused(self, acceptance: _Acceptance, refusal: Refusal) -> None:
         """Keeps a message that was refused as a whole: its id can be asked for (codes, section
         1)."""
-        submission = self._submission(request, plan, client_ref, now_ms)
+        plan, now_ms = acceptance.plan, acceptance.now_ms
+        submission = self._submission(acceptance)
         changes = Changes(now_ms)
         changes.rows[INSERT_SUBMISSIONS].append(submission_row(submission))
+        if acceptance.rows:
+            changes.rows.update(acceptance.rows)
+        is_told = refusal in acceptance.request.late_refusals
         first_id = self._ids.take(len(plan.drafts))
         for index, draft in enumerate(plan.drafts):
             draft.refusal = draft.refusal or refusal
@@ -344,10 +397,23 @@ class Submit:
                 first_id + index, submission, draft, due_at=0, now_ms=now_ms, valid_ms=0
             )
             message.state, message.err = RECIPIENT_OUTCOMES[draft.refusal]
+            if is_told:
+                self._books.tell_owner(changes, message)
             changes.rows[INSERT_MESSAGES].append(message_row(message, now_ms))
-        await self._journal.write(changes.entry(must_write=False))
+        entry = changes.entry(must_write=False)
+        entry.done = partial(self._refusal_committed, acceptance, changes, refusal)
+        self._journal.append(entry)
+
+    def _refusal_committed(
+        self, acceptance: _Acceptance, changes: Changes, refusal: Refusal, entry: Entry
+    ) -> None:
+        if entry.error is not None:
+            self._fail(acceptance, entry.error)
+            return
+        self._written(changes, entry)
         self._metrics.refused(refusal)
-        return Refused(refusal, client_ref=client_ref, lines=_lines(plan))
+        lines = _lines(acceptance.plan)
+        acceptance.done(Refused(refusal, client_ref=acceptance.client_ref, lines=lines))
 
 
 def _message(

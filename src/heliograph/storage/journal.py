@@ -38,7 +38,7 @@ from heliograph.storage.statements import (
     TRANSFER_COLUMN,
 )
 
-__all__ = ["BatchWriter", "Entry", "Journal", "JournalClosed", "Script", "StorageDown"]
+__all__ = ["BatchWriter", "BulkRows", "Entry", "Journal", "JournalClosed", "Script", "StorageDown"]
 
 # Bounds one transaction (and so the wait of whoever comes behind it).
 _MAX_BATCH_ROWS = 20_000
@@ -47,6 +47,7 @@ _MAX_WAITING_ROWS = 2_000_000
 _RETRY_S = 0.5
 
 Rows = list[Any]
+BulkRows = dict[Bulk, Rows]
 # What a batch yields: a bulk statement or the name of a fixed one, with its rows.
 Statement = tuple["Bulk | str", Rows]
 Script = Generator[Statement, Rows, None]
