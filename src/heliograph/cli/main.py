@@ -68,7 +68,7 @@ class Program(click.Group):
         sys.exit(code)
 
 
-@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("heliograph", cls=Program, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="heliograph", message="%(prog)s %(version)s")
 def program() -> None:
     """A self-hosted SMS centre: HTTP and SMPP in, operators out.
@@ -79,8 +79,8 @@ def program() -> None:
     \b
     Example:
       heliograph serve                     # in ./var, with a first account
-      heliograph send 79161234567 Hello --login demo --password ...
-      heliograph message show 1 --account demo
+      heliograph send 79161234567 Hello --login admin --password ...
+      heliograph message show 1 --account admin
     """
 
 

@@ -32,7 +32,9 @@ def parse_rates(text: str) -> list[Rate]:
     """
     first = text.split("\n", 1)[0]
     separator = max(",;\t", key=first.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, restkey="")
+    reader = csv.DictReader(
+        io.StringIO(text, newline=""), delimiter=separator, restkey="", strict=True
+    )
     reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
     _check_header(list(reader.fieldnames))
     rates: list[Rate] = []
