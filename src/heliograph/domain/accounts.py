@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
@@ -25,6 +26,8 @@ class Account:
 
     `payer_id` is the account whose balance pays (its own id unless the balance is shared).
     `networks` empty: any address may log in. `parent_id` 0: an account of the operator's own.
+    `settings` holds what the management scripts set beyond the other members, under their names
+    (users.php reference, section 4: ``mph``, ``ph``, ``fl[10]``); what is not set is not there.
     """
 
     id: int
@@ -44,6 +47,11 @@ class Account:
     has_limits: bool = True
     md5_hash: str = field(default="", repr=False)
     sha1_hash: str = field(default="", repr=False)
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def is_on(self, flag: str) -> bool:
+        """Whether a flag of the settings, such as ``mfl[5]``, is switched on."""
+        return self.settings.get(flag, "0") not in ("", "0")
 
     def admits(self, address: str) -> bool:
         """True when a request from this address may log in."""

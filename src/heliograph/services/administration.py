@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import string
+from collections.abc import Mapping
 from typing import Unpack
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,6 +26,7 @@ from heliograph.storage.database import Database
 
 __all__ = [
     "FIRST_LOGIN",
+    "change_settings",
     "create_account",
     "create_api_key",
     "ensure_first_account",
@@ -99,6 +101,19 @@ async def update_account(
     async with database.write() as connection:
         account = await accounts.find_account(connection, key)
         await accounts.update_account(connection, account.id, **fields)
+        return await accounts.find_account(connection, account.id)
+
+
+async def change_settings(
+    database: Database, key: int | str, changes: Mapping[str, str]
+) -> Account:
+    """Sets some settings of an account (by id or login), an empty value clearing one.
+
+    Raises NoSuchAccount.
+    """
+    async with database.write() as connection:
+        account = await accounts.find_account(connection, key)
+        await accounts.change_settings(connection, account.id, changes)
         return await accounts.find_account(connection, account.id)
 
 

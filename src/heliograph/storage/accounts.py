@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, TypedDict, Unpack
 
+import msgspec
 from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,6 +27,7 @@ __all__ = [
     "ApiKey",
     "LoginTaken",
     "NoSuchAccount",
+    "change_settings",
     "create_account",
     "create_api_key",
     "disable_api_key",
@@ -53,7 +55,8 @@ class NoSuchAccount(LookupError):
 class AccountFields(TypedDict, total=False):
     """What can be set on an account; meanings as in `domain.accounts.Account`.
 
-    `payer_id` 0: the account pays for itself. `networks`: CIDR blocks.
+    `payer_id` 0: the account pays for itself. `networks`: CIDR blocks. `settings` replaces all of
+    them: see `change_settings`.
     """
 
     parent_id: int
@@ -70,6 +73,7 @@ class AccountFields(TypedDict, total=False):
     has_limits: bool
     md5_hash: str
     sha1_hash: str
+    settings: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,18 @@ async def update_account(
     if not done.rowcount:
         raise NoSuchAccount(f"there is no account {account_id}")
     await revisions.bump(connection)
+
+
+async def change_settings(
+    connection: AsyncConnection, account_id: int, changes: Mapping[str, str]
+) -> None:
+    """Sets some of the account's settings and leaves the others; an empty value clears one.
+
+    Raises NoSuchAccount.
+    """
+    account = await find_account(connection, account_id)
+    settings = {name: text for name, text in {**account.settings, **changes}.items() if text}
+    await update_account(connection, account_id, settings=settings)
 
 
 async def set_credit(connection: AsyncConnection, account_id: int, credit_micros: int) -> None:
@@ -230,6 +246,8 @@ def _columns(fields: AccountFields) -> dict[str, Any]:
             values[name] = int(values[name])
     if "networks" in values:
         values["networks"] = ",".join(str(ip_network(n)) for n in values["networks"])
+    if "settings" in values:
+        values["settings"] = msgspec.json.encode(dict(values["settings"])).decode()
     return values
 
 
@@ -239,5 +257,6 @@ def _make_account(row: dict[str, Any]) -> Account:
     for name in ("is_blocked", "is_test", "has_limits"):
         row[name] = bool(row[name])
     text = row["networks"]
+    row["settings"] = msgspec.json.decode(row["settings"], type=dict[str, str])
     row["networks"] = tuple(ip_network(part) for part in text.split(",")) if text else ()
     return Account(**row)

@@ -87,6 +87,7 @@ accounts = Table(
     Column("has_limits", SmallInteger, nullable=False, server_default="1"),
     _text("md5_hash"),
     _text("sha1_hash"),
+    Column("settings", Text, nullable=False, server_default="{}"),  # JSON: names of users.php
     _moment("created_at"),
 )
 
@@ -318,6 +319,18 @@ incoming = Table(  # messages from handsets
     Column("text", Text, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Index("ix_incoming_account", "account_id", "id"),
+)
+
+request_log = Table(  # what an account asked for through doors that answer nothing, and the outcome
+    "request_log",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("at", BigInteger, nullable=False, index=True),
+    Column("door", Text, nullable=False),  # smtp, sms
+    Column("what", Text, nullable=False),  # no texts, no numbers, no secrets
+    Column("outcome", Text, nullable=False),
+    Index("ix_request_log_account", "account_id", "id"),
 )
 
 # --- callbacks: written in the transaction of what they tell --------------------------------------

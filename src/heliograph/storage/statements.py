@@ -16,6 +16,7 @@ __all__ = [
     "INSERT_MESSAGES",
     "INSERT_OUTBOX",
     "INSERT_PARTS",
+    "INSERT_REQUESTS",
     "INSERT_SUBMISSIONS",
     "INSERT_TRANSFERS",
     "INSERT_UNMATCHED",
@@ -34,6 +35,7 @@ INSERT_EVENTS = bulk_insert(schema.events)
 INSERT_OUTBOX = bulk_insert(schema.outbox)
 INSERT_UNMATCHED = bulk_insert(schema.unmatched_receipts)
 INSERT_INCOMING = bulk_insert(schema.incoming)
+INSERT_REQUESTS = bulk_insert(schema.request_log)
 
 # Where the journal writes the id of the reserve into a submission's row.
 TRANSFER_COLUMN = INSERT_SUBMISSIONS.columns.index("transfer_id")
@@ -122,4 +124,5 @@ ORDER: tuple[Bulk, ...] = (
     INSERT_EVENTS,
     INSERT_UNMATCHED,
     INSERT_INCOMING,
+    INSERT_REQUESTS,
 )

@@ -25,6 +25,7 @@ def upgrade() -> None:
     _create_plans()
     _create_ported_numbers()
     _create_prefixes()
+    _create_request_log()
     _create_revisions()
     _create_submissions()
     _create_transfers()
@@ -55,6 +56,7 @@ def _create_accounts() -> None:
         sa.Column("has_limits", sa.SmallInteger(), server_default="1", nullable=False),
         sa.Column("md5_hash", sa.Text(), server_default="", nullable=False),
         sa.Column("sha1_hash", sa.Text(), server_default="", nullable=False),
+        sa.Column("settings", sa.Text(), server_default="{}", nullable=False),
         sa.Column("created_at", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
         sa.UniqueConstraint("login", name=op.f("uq_accounts_login")),
@@ -295,6 +297,26 @@ def _create_prefixes() -> None:
         sa.Column("time_zones", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("prefix", name=op.f("pk_prefixes")),
     )
+
+
+def _create_request_log() -> None:
+    op.create_table(
+        "request_log",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("door", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_request_log")),
+    )
+    op.create_index("ix_request_log_account", "request_log", ["account_id", "id"], unique=False)
+    op.create_index(op.f("ix_request_log_at"), "request_log", ["at"], unique=False)
 
 
 def _create_revisions() -> None:
