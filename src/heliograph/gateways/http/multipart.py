@@ -117,6 +117,8 @@ def parse_multipart(
     False when the body is broken, cut short or has too many parts; then the parts before the fault
     have been taken.
     """
+    if not boundary:
+        return False
     collector = _Collector(raw, files)
     try:
         parser = MultipartParser(

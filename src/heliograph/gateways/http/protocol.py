@@ -86,7 +86,8 @@ class ApiCycle(RequestResponseCycle):
         except Exception as error:
             log_failure("http", error)
         finally:
-            if not self.response_complete and not self.transport.is_closing():
+            # A connection that is being refused closes by itself, after its client has read why.
+            if not (self.response_complete or self.disconnected or self.transport.is_closing()):
                 self.transport.close()
             self.on_response = lambda: None
 
@@ -278,9 +279,11 @@ class ApiProtocol(HttpToolsProtocol):
         self._idle_since = self.loop.time()
         if self.transport.is_closing() or self._is_lingering:
             return
-        self.flow.resume_reading()
         if self.pipeline:
             self._start(*self.pipeline.pop())
+        # Not before all that came in one piece have had their turn: the queue would have no limit.
+        if not self.pipeline:
+            self.flow.resume_reading()
 
     def _refuse(self, status: int) -> None:
         """Ends a connection whose bytes make no request, with an answer if it is their turn."""

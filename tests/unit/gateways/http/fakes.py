@@ -158,12 +158,31 @@ class Door:
     """A running server, and the few ways in which tests ask it."""
 
     def __init__(
-        self, address: tuple[str, int], services: FakeServices, observer: Observations
+        self,
+        address: tuple[str, int],
+        services: FakeServices,
+        *,
+        observer: Observations,
+        server: HttpServer,
     ) -> None:
         self.address = address
+        self._server = server
         self.services = services
         self.observer = observer
         self.tls: ssl.SSLContext | None = None
+
+    async def stop(self, grace_s: float) -> None:
+        await self._server.stop(grace_s)
+
+    def transports(self) -> list[asyncio.BaseTransport]:
+        server = self._server._server
+        assert server is not None
+        return [each.transport for each in server.server_state.connections]
+
+    def reload_certificate(self) -> bool:
+        certificate = self._server._certificate
+        assert certificate is not None
+        return certificate.reload()
 
     @asynccontextmanager
     async def connect(
@@ -223,6 +242,6 @@ async def open_door(
     server = HttpServer(gateway, tls=tls, limits=limits, limit_concurrency=limit_concurrency)
     address, *_ = await server.start()
     try:
-        yield Door(address, services, observer)
+        yield Door(address, services, observer=observer, server=server)
     finally:
         await server.stop(1.0)
