@@ -23,7 +23,7 @@ from heliograph.domain.refusals import Refusal
 from heliograph.services.directory import Directory
 from heliograph.storage.accounts import hash_api_key
 
-__all__ = ["Authentication", "hash_password"]
+__all__ = ["Authentication", "SessionRefusal", "hash_password", "hash_session_password"]
 
 # 19 MiB and two passes: the least that OWASP's password storage sheet advises, some 20 ms here.
 # More would buy little, as clients may send an MD5 instead of the password, and would make the
@@ -48,6 +48,21 @@ def hash_password(password: str) -> tuple[str, str]:
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
     sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
     return _hasher.hash(md5), _hasher.hash(sha1)
+
+
+def hash_session_password(password: str) -> str:
+    """The hash to store of a password that only sessions use. Takes some 20 ms."""
+    return _hasher.hash(_digest_of(password))
+
+
+@unique
+class SessionRefusal(Enum):
+    """Why a session may not begin. Only who knows the password learns of the last two."""
+
+    UNKNOWN_LOGIN = "there is no such login"
+    WRONG_PASSWORD = "wrong password"
+    NOT_ADMITTED = "the account may not open sessions, or not from this address"
+    OVERLOADED = "too many passwords wait to be verified, or the address is blocked"
 
 
 class Authentication:
@@ -96,6 +111,8 @@ class Authentication:
             pending = self._pending.get(address, 0)
             if self._pending_count >= _MAX_PENDING or pending >= _MAX_PENDING_PER_ADDRESS:
                 return Refusal.OVERLOADED
+            self._pending[address] = pending + 1
+            self._pending_count += 1
             verified = asyncio.ensure_future(self._verify(key, account, psw, address))
             self._under_way[key] = verified
         is_right = await asyncio.shield(verified)
@@ -112,6 +129,30 @@ class Authentication:
         account = self._directory.account_by_key(hash_api_key(key[:_MAX_PSW_CHARS]))
         return self._admit(account, address)
 
+    async def open_session(self, login: str, psw: str, address: str) -> Account | SessionRefusal:
+        """The account that a session is for. It takes equally long for every login."""
+        if self._guard.blocked and self._guard.is_blocked(address):
+            return SessionRefusal.OVERLOADED
+        account = self._directory.account(login)
+        stored = account.smpp_hash if account else ""
+        if account is not None and not stored:
+            judged = await self._verify_once(account, login, psw, address)
+        else:
+            judged = await self._verify_session(stored, login, psw, address)
+        if judged is None:
+            return SessionRefusal.OVERLOADED
+        current = self._directory.account(login)  # it may have been changed meanwhile
+        if current is None:
+            self._guard.note_failure(address)
+            return SessionRefusal.UNKNOWN_LOGIN
+        if not judged or current.smpp_hash != stored:
+            self._guard.note_failure(address)
+            return SessionRefusal.WRONG_PASSWORD
+        if current.is_blocked or not current.has_smpp or not current.admits(address):
+            self._guard.note_failure(address)
+            return SessionRefusal.NOT_ADMITTED
+        return current
+
     def close(self) -> None:
         """Ends the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -126,8 +167,6 @@ class Authentication:
         self, key: tuple[str, bytes], account: Account | None, psw: str, address: str
     ) -> bool:
         """Verifies in a thread and remembers the verdict."""
-        self._pending[address] = self._pending.get(address, 0) + 1
-        self._pending_count += 1
         try:
             is_right = await asyncio.get_running_loop().run_in_executor(
                 self._threads, self._check, account, psw
