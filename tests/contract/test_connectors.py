@@ -140,6 +140,16 @@ async def test_stop_reports_unknown_for_the_rest(make: Maker, recorder: Recorder
     assert {part.id for part, _ in recorder.outcomes} == {part.id for part in parts}
 
 
+async def test_parts_claimed_before_a_stop_are_put_off(make: Maker, recorder: Recorder) -> None:
+    connector = await _start(make(), recorder)
+    assert connector.take(2) == 2
+    await connector.stop(0)
+    connector.submit(make_parts(2))
+    assert not recorder.outcomes
+    await recorder.until(lambda: len(recorder.outcomes) == 2)
+    assert recorder.kinds() == [OutcomeKind.DEFERRED] * 2
+
+
 async def test_what_could_not_be_stored_comes_again(make: Maker, recorder: Recorder) -> None:
     connector = await _start(make(), recorder)
     recorder.is_storing = False

@@ -75,6 +75,7 @@ class SmppConnector:
         self._is_stopping = False
         tls = self._make_tls()
         roles = self._settings.bind.split("+")
+        self._binds = []
         for number in range(1, self._settings.binds + 1):
             for role in roles:
                 suffix = f"-{role}" if len(roles) > 1 else ""

@@ -146,6 +146,9 @@ class VirtualConnector:
         agenda = self._agenda
         if agenda is None:
             raise RuntimeError("the connector is not started")
+        if not self._is_up:
+            asyncio.get_running_loop().call_soon(self._put_off, list(parts))
+            return
         latency_ms = self._settings.latency_ms
         plan_for = self._carrier.plan
         for part in parts:
@@ -220,6 +223,13 @@ class VirtualConnector:
         self._events.report_outcomes(self, outcomes)
         if self._is_up:
             self._events.report_ready(self)
+
+    def _put_off(self, parts: list[Part]) -> None:
+        """Answers parts that were claimed while the network was switched off: never sent."""
+        assert self._events is not None
+        gone = Outcome(OutcomeKind.DEFERRED, reason="the network is off", retry_after_ms=1_000)
+        self._free += len(parts)
+        self._events.report_outcomes(self, [(part, gone) for part in parts])
 
     def _follow_up(self, answer: _Answer) -> None:
         """After a part was taken: its receipts, the handset that shows it and may write back."""
