@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
+
+from heliograph.cli.options import Installation
+from heliograph.domain.money import parse_micros
+from heliograph.services import administration
+from heliograph.storage.accounts import AccountFields
+from heliograph.storage.database import Database
 
 __all__ = ["LOGIN", "PASSWORD", "Gateway", "wait_for"]
 
@@ -51,6 +60,7 @@ class Gateway:
         }
         self._process: subprocess.Popen[bytes] | None = None
         self.http = 0
+        self.https = 0
 
     @property
     def output(self) -> Path:
@@ -75,9 +85,39 @@ class Gateway:
             raise AssertionError(f"{' '.join(arguments)}: {done.stdout}{done.stderr}")
         return done.stdout
 
-    def create_account(self, login: str = LOGIN, balance: str = "1000000") -> None:
-        """An account with the test password."""
-        self.cli("account", "create", login, "--password", PASSWORD, "--balance", balance)
+    def administer(self, use: Callable[[Database], Awaitable[Any]]) -> Any:
+        """What `use` answers on the gateway's storage, as any command works on it.
+
+        In a thread: the caller may have an event loop of its own.
+        """
+        place = Installation(
+            data_dir=self.data_dir, overrides=self._settings, environ=self._environ
+        )
+        with ThreadPoolExecutor(1) as executor:
+            return executor.submit(place.run, use, creates=True).result(timeout=60)
+
+    def create_account(
+        self,
+        login: str = LOGIN,
+        balance: str = "1000000",
+        *,
+        credit: str = "0",
+        **fields: Unpack[AccountFields],
+    ) -> None:
+        """An account with the test password. A running gateway knows it within a second."""
+
+        async def create(database: Database) -> None:
+            await administration.create_account(
+                database,
+                login,
+                PASSWORD,
+                now_ms=time.time_ns() // 1_000_000,
+                balance_micros=parse_micros(balance),
+                credit_micros=parse_micros(credit),
+                **fields,
+            )
+
+        self.administer(create)
 
     def start(self) -> Gateway:
         """Starts the process and waits until it answers."""
@@ -92,18 +132,18 @@ class Gateway:
             self._process = subprocess.Popen(
                 command, stdout=output, stderr=subprocess.STDOUT, env=self._environ
             )
-        self.http = wait_for(self._read_port, timeout_s=_START_S, what="the gateway's start")
+        ports = wait_for(self._read_ports, timeout_s=_START_S, what="the gateway's start")
+        self.http, self.https = ports["http"] or 0, ports["https"] or 0
         return self
 
-    def _read_port(self) -> int:
+    def _read_ports(self) -> Any:
         assert self._process is not None
         if self._process.poll() is not None:
             raise AssertionError(f"the gateway ended: {self.output.read_text()[-3000:]}")
         try:
-            ports = json.loads((self.data_dir / "ports.json").read_text())
+            return json.loads((self.data_dir / "ports.json").read_text())
         except (FileNotFoundError, ValueError):
-            return 0
-        return int(ports["http"])
+            return None
 
     def stop(self) -> int:
         """Ends the process in good order; its exit code."""
@@ -131,10 +171,33 @@ class Gateway:
         query = {"login": login, "psw": PASSWORD, "charset": "utf-8"} | fields
         if fmt is not None:
             query["fmt"] = fmt
-        address = f"{self.base}/sys/{script}.php?{urllib.parse.urlencode(query)}"
-        with urllib.request.urlopen(address, timeout=30) as reply:
-            text = reply.read().decode()
-        return json.loads(text) if fmt == 3 else text
+        reply = self.get(f"/sys/{script}.php?{urllib.parse.urlencode(query)}")
+        return json.loads(reply) if fmt == 3 else reply.decode()
+
+    def get(self, path: str) -> bytes:
+        """The body that a path answers with, whatever its HTTP status is."""
+        return self.request(path)[1]
+
+    def request(
+        self, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes]:
+        """(HTTP status, body) of a GET, or with `body` of a POST."""
+        request = urllib.request.Request(self.base + path, body, dict(headers or {}))
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                return reply.status, reply.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    def metric(self, name: str) -> float:
+        """A value of /metrics: the sum over all labels that `name` leaves open.
+
+        `name` is the name of a sample, or all of it up to some point in its labels.
+        """
+        text = self.get("/metrics").decode()
+        values = re.findall(rf"^{re.escape(name)}[^ ]* (\S+)$", text, re.MULTILINE)
+        return sum(float(value) for value in values)
 
     def send(self, phones: str, mes: str = "hello", **fields: Any) -> Any:
         """`send.php` with JSON."""

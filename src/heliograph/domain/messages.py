@@ -94,7 +94,7 @@ TRANSITIONS: dict[MessageState, frozenset[MessageState]] = {
     _S.QUEUED: frozenset(
         {_S.SUBMITTING, _S.DELETED, _S.EXPIRED, _S.REJECTED, _S.UNDELIVERABLE, _S.NO_ROUTE}
     ),
-    _S.SUBMITTING: frozenset({_S.QUEUED, _S.SUBMITTED, _S.UNKNOWN}) | _ENDS,
+    _S.SUBMITTING: frozenset({_S.QUEUED, _S.SUBMITTED, _S.UNKNOWN, _S.NO_ROUTE}) | _ENDS,
     _S.UNKNOWN: frozenset({_S.QUEUED, _S.SUBMITTED}) | _ENDS,
     _S.SUBMITTED: _ENDS | {_S.READ, _S.CLICKED},
     _S.EXPIRED: frozenset({_S.DELIVERED}),

@@ -44,6 +44,8 @@ _CLAIM_MAX = 512
 _FEED_PAGE = 5_000
 # A late answer may still come for so long before the policy for unknown outcomes is applied.
 _UNKNOWN_GRACE_MS = 10_000
+# "No route" (code tables, section 4).
+_NO_ROUTE_ERR = 248
 # An upstream that is down for so long loses its waiting parts to the next one of their routes.
 _FAILOVER_MS = 5_000
 _RETRIES = RetrySchedule()
@@ -278,7 +280,8 @@ class Dispatch:
             case OutcomeKind.UNROUTABLE:
                 following = self._elsewhere(part)
                 if following is None:
-                    books.end_part(changes, part, MessageState.REJECTED, outcome.err)
+                    # Whatever the connector's code was: to clients 25 and 248 belong together.
+                    books.end_part(changes, part, MessageState.NO_ROUTE, _NO_ROUTE_ERR)
                     return
                 books.requeue_part(
                     changes, part, connector_id=following, err=outcome.err, next_try_at=0

@@ -1,0 +1,303 @@
+"""The command line next to a running gateway: separate processes on one data folder."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from bench.gateway import setup_commands
+from tests.harness.gateway import LOGIN, PASSWORD, Gateway, wait_for
+from tests.harness.handler import Handler, run_handler
+
+CREDENTIALS = ("--login", LOGIN, "--password", PASSWORD)
+LENIENT = ("limits.enforce=false", "limits.duplicates=false", "webhooks.allow_private=true")
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    running = Gateway(tmp_path_factory.mktemp("cli") / "data", *LENIENT)
+    running.create_account()
+    running.start()
+    yield running
+    assert running.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def handler() -> Iterator[Handler]:
+    with run_handler() as running:
+        yield running
+
+
+def ask(gateway: Gateway, *arguments: str) -> Any:
+    return json.loads(gateway.cli(*arguments, "--json"))
+
+
+def attempt(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "heliograph", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[IO[str]]:
+    """The standard output of a command that goes on; it has to end well when it is interrupted."""
+    command = [sys.executable, "-m", "heliograph", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=20) == 0
+
+
+def send(gateway: Gateway, phone: str, text: str = "hello", *options: str) -> str:
+    """Sends and waits until it is over; the message's id."""
+    sent = ask(gateway, "send", phone, text, *CREDENTIALS, *options)
+    number = str(sent["id"])
+
+    def is_over() -> bool:
+        told = ask(gateway, "message", "show", number, "--account", LOGIN, "--phone", phone)
+        return bool(told[0]["charged"])
+
+    wait_for(is_over, what="the end of the message")
+    return number
+
+
+def test_a_message_from_the_wish_to_its_story(gateway: Gateway) -> None:
+    sent = ask(gateway, "send", "+7 916 100-00-01", "Привет, " + "x" * 70, *CREDENTIALS)
+    assert (sent["cnt"], sent["cost"]) == (2, "2.00")
+    number = str(sent["id"])
+    wait_for(
+        lambda: ask(gateway, "status", number, "79161000001", *CREDENTIALS)["status"] == 1,
+        what="the receipt",
+    )
+    (story,) = ask(gateway, "message", "show", number, "--account", LOGIN)
+    assert story["state"] == "delivered"
+    assert story["recipient"] == "7916*****01"
+    assert "text" not in story
+    assert (story["price"], story["charged"]) == ("2.00", "2.00")
+    told = [
+        (event["part"], event["what"].split(":")[0].split(" to ")[0]) for event in story["events"]
+    ]
+    assert told[:2] == [(0, "came in by http"), (0, "accepted")]
+    assert {part for part, what in told if what == "receipt"} == {1, 2}
+    assert told[-1] == (0, "ended delivered; charged 2.00")
+    assert [event["after_ms"] for event in story["events"]] == sorted(
+        event["after_ms"] for event in story["events"]
+    )
+    (whole,) = ask(gateway, "message", "show", number, "--account", LOGIN, "--text", "--numbers")
+    assert whole["recipient"] == "79161000001"
+    assert whole["text"].startswith("Привет")
+    shown = gateway.cli("message", "show", number, "--account", LOGIN)
+    assert "virtual took it as" in shown
+    assert "79161000001" not in shown
+
+
+def test_a_handset_shows_what_arrived(gateway: Gateway) -> None:
+    send(gateway, "79161000002", "for two", "--sender", "Shop")
+    send(gateway, "79161000003", "for\x1b[31m three")
+    (message,) = ask(gateway, "inbox", "--number", "+79161000002")
+    assert (message["from"], message["text"]) == ("Shop", "for two")
+    lines = gateway.cli("inbox", "--limit", "1000").splitlines()
+    assert any("for two" in line for line in lines)
+    assert "\x1b" not in "".join(lines)
+
+
+def test_following_the_handsets(gateway: Gateway) -> None:
+    place = ("--data", str(gateway.data_dir))
+    send(gateway, "79161000004", "before")
+    with running("inbox", "--number", "79161000004", "--follow", "--json", *place) as output:
+        assert json.loads(output.readline())["text"] == "before"
+        send(gateway, "79161000004", "after one")
+        send(gateway, "79161000005", "another handset")
+        send(gateway, "79161000004", "after two")
+        assert json.loads(output.readline())["text"] == "after one"
+        assert json.loads(output.readline())["text"] == "after two"
+
+
+def test_the_end_that_a_number_chooses_is_told(gateway: Gateway) -> None:
+    number = send(gateway, "79000000006")
+    (story,) = ask(gateway, "message", "show", number, "--account", LOGIN)
+    assert (story["state"], story["err"]) == ("undeliverable", 6)
+    assert any("subscriber not in the network" in event["what"] for event in story["events"])
+
+
+def test_what_the_gateway_refuses_ends_with_one(gateway: Gateway) -> None:
+    place = ("--data", str(gateway.data_dir))
+    wrong = attempt("send", "79161000006", "x", "--login", LOGIN, "--password", "wrong", *place)
+    assert wrong.returncode == 1
+    assert "check --login" in wrong.stderr
+    number = attempt("send", "12", "x", *CREDENTIALS, *place)
+    assert number.returncode == 1
+    assert "error 7" in number.stderr
+    unknown = attempt("status", "987654", "79161000006", *CREDENTIALS, *place)
+    assert unknown.returncode == 1
+    untold = attempt("message", "show", "987654", *place)
+    assert (untold.returncode, untold.stdout) == (1, "")
+
+
+def test_a_text_from_standard_input_and_an_estimate(gateway: Gateway) -> None:
+    command = [sys.executable, "-m", "heliograph", "send", "79161000007", "-", "--estimate"]
+    done = subprocess.run(
+        [*command, *CREDENTIALS, "--url", gateway.base],
+        input="x" * 161 + "\n",
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.split() == ["parts", "2", "cost", "2.00"]
+
+
+def test_the_running_gateway_notices_changes(gateway: Gateway) -> None:
+    gateway.cli("account", "create", "late", "--password", "Late-comer-1", "--balance", "1")
+    key = ask(gateway, "account", "key", "create", "late")["key"]
+    place = ("--data", str(gateway.data_dir), "--apikey", key)
+
+    def code(phone: str) -> int:
+        return attempt("send", phone, "x", *place).returncode
+
+    wait_for(lambda: code("79161000008") == 0, timeout_s=10, what="the new account's key")
+    gateway.cli("account", "block", "late")
+    wait_for(lambda: code("79161000008") == 1, timeout_s=10, what="the block")
+
+
+def test_callbacks_are_listed_and_made_again(gateway: Gateway, handler: Handler) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+    gateway.cli("account", "set", LOGIN, "--callback", f"http://127.0.0.1:{port}/gone")
+    wait_for(
+        lambda: send(gateway, "79161000009") and ask(gateway, "callbacks", "list"),
+        what="a callback",
+    )
+    failed = wait_for(
+        lambda: [c for c in ask(gateway, "callbacks", "list", "--account", LOGIN) if c["attempts"]],
+        what="a failed attempt",
+    )[0]
+    assert (failed["kind"], failed["state"]) == ("status", "waiting")
+    told = ask(gateway, "callbacks", "show", str(failed["id"]))
+    assert told["says"]["phone"] == "7916*****09"
+    assert told["failed_attempts"][0]["result"]
+    gateway.cli("account", "set", LOGIN, "--callback", handler.url("charset=utf-8"))
+    assert ask(gateway, "callbacks", "replay", str(failed["id"])) == {"replayed": 1}
+    wait_for(
+        lambda: any(c.form["phone"] == "79161000009" for c in handler.calls),
+        what="the call, made again",
+    )
+    wait_for(
+        lambda: ask(gateway, "callbacks", "show", str(failed["id"]))["state"] == "done",
+        what="the end of the callback",
+    )
+    nothing = attempt("callbacks", "replay", "1", "--data", str(gateway.data_dir))
+    assert nothing.returncode == 1
+
+    gateway.cli("inbox", "send", "79161000010", "4444", "STOP", "--account", LOGIN)
+    call = wait_for(
+        lambda: [c.form for c in handler.calls if "mes" in c.form], what="the incoming message"
+    )[0]
+    assert (call["phone"], call["mes"], call["to"]) == ("79161000010", "STOP", "4444")
+    gateway.cli("account", "set", LOGIN, "--callback", "")
+
+
+def test_a_simulated_operator(gateway: Gateway) -> None:
+    habits = ("--id-base", "hex", "--receipt-id-base", "decimal", "--receipt-twice")
+    with running("simulate", "smsc", "--port", "0", "--json", *habits) as output:
+        port = json.loads(output.readline())["port"]
+        gateway.cli(
+            *("connector", "add", "sim", "--set", "host=127.0.0.1", "--set", f"port={port}"),
+            *("--set", "system_id=me"),
+        )
+        gateway.cli("route", "add", "--connector", "sim", "--prefix", "4477", "--order", "1")
+        wait_for(
+            lambda: (
+                send(gateway, "447700900123", "over there") and gateway.metric("heliograph") >= 0
+            ),
+            what="the message",
+        )
+        told = [json.loads(output.readline()) for _ in range(3)]
+    message, *receipts = told
+    assert (message["event"], message["system_id"], message["text"]) == (
+        "message",
+        "me",
+        "over there",
+    )
+    assert message["to"] == "4477******23"
+    assert [each["event"] for each in receipts] == ["receipt", "receipt"]
+    assert f"id:{int(message['id'], 16)}" in receipts[0]["receipt"]
+    gateway.cli("connector", "disable", "sim")
+
+
+def test_the_doctor_finds_a_healthy_gateway(gateway: Gateway) -> None:
+    report = ask(gateway, "doctor")
+    assert report["ok"], report
+    assert {"check": "server", "verdict": "good"}.items() <= next(
+        each for each in report["findings"] if each["check"] == "server"
+    ).items()
+
+
+def test_the_ledger_is_exact_after_all_that(gateway: Gateway) -> None:
+    assert ask(gateway, "ledger", "audit")["is_exact"]
+
+
+def test_one_gateway_a_folder(gateway: Gateway) -> None:
+    second = attempt("serve", "--http", "127.0.0.1:0", "--data", str(gateway.data_dir))
+    assert second.returncode == 1
+    assert second.stderr.count("Error: ") == 1
+    assert "another heliograph" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert ask(gateway, "account", "list"), "the first one goes on"
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        listen = f"127.0.0.1:{holder.getsockname()[1]}"
+        done = attempt("serve", "--http", listen, "--data", str(tmp_path))
+        assert done.returncode == 1
+        assert "doctor" in done.stderr
+        assert "Traceback" not in done.stderr
+        looked = attempt("doctor", "--set", f"http.listen={listen}", "--data", str(tmp_path))
+        assert looked.returncode == 1
+        assert "in use" in looked.stdout
+
+
+def test_the_first_start_makes_an_account_with_money(tmp_path: Path) -> None:
+    fresh = Gateway(tmp_path / "data")
+    fresh.start()
+    try:
+        text = fresh.output.read_text()
+        found = re.search(r"account '(\w+)' has the password (\S+)", text)
+        assert found is not None, text
+        login, password = found.groups()
+        who = ("--login", login, "--password", password)
+        sent = json.loads(fresh.cli("send", "79161234567", "first", *who, "--json"))
+        assert sent["id"] == 1
+    finally:
+        assert fresh.stop() == 0
+    assert not (fresh.data_dir / "ports.json").exists()
+    fresh.start()
+    try:
+        assert fresh.output.read_text().count("has the password") == 1, "shown once"
+    finally:
+        fresh.stop()
+
+
+def test_the_benchmark_is_set_up_as_it_says(tmp_path: Path) -> None:
+    place = ("--data", str(tmp_path))
+    commands = setup_commands(operator_port=2775, callback_url="http://127.0.0.1:9/cb")
+    for command in commands:
+        done = attempt(*command, *place)
+        assert done.returncode == 0, done.stderr
+    login = commands[0][2]
+    done = attempt("route", "explain", "79161234567", "--account", login, "--json", *place)
+    explained = json.loads(done.stdout)
+    assert explained["order"] == ["sink"]
+    assert explained["price_of_a_part"] == "0.01 RUR"
