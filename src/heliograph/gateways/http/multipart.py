@@ -5,6 +5,7 @@ The whole body is in memory already (it has a limit), so the parser is fed once.
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ __all__ = ["MAX_PARTS", "UploadedFile", "boundary_of", "parse_multipart"]
 
 MAX_PARTS = MAX_FIELDS
 _MAX_NAME_CHARS = 255
+# The parser would log a line about every broken body, and anybody may send those.
+_SILENCE = logging.Logger("silence", logging.CRITICAL + 1)
 
 # What is left of a text after percent-encoding, with at least one escape in it.
 _PERCENT_ENCODED = re.compile(rb"(?=[^%]*%)(?:[A-Za-z0-9\-._~!*'()+]|%[0-9A-Fa-f]{2})*")
@@ -133,6 +136,7 @@ def parse_multipart(
                 "on_end": collector.on_end,
             },
         )
+        parser.logger = _SILENCE
         parser.write(body)
         parser.finalize()
     except (FormParserError, _TooManyParts):

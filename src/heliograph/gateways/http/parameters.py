@@ -23,6 +23,8 @@ from heliograph.protocols.forms.urlencoded import MAX_FIELDS, decode_fields, par
 __all__ = ["Parameters", "read_parameters"]
 
 _FORM_TYPES = (b"", b"application/x-www-form-urlencoded", b"text/plain", b"application/json")
+# More values than any request may have recipients.
+_MAX_ELEMENTS = 200_000
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -122,6 +124,8 @@ def _text_of(name: str, value: Any) -> str | None:
         case float():
             return str(int(value)) if value.is_integer() else str(value)
         case list():
+            if len(value) > _MAX_ELEMENTS:
+                raise ValueError(f"too many values in {name}")
             texts = [_text_of(name, each) for each in value if not isinstance(each, list)]
             if len(texts) < len(value):
                 raise ValueError(f"nested arrays in {name}")

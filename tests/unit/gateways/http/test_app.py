@@ -202,6 +202,7 @@ async def test_json_path_takes_forms_and_obeys_fmt(door: Door) -> None:
         b'{"a": ' * 100_000,
         b'{"id": ' + b"9" * 10_000 + b"}",
         b"{" + b",".join(b'"a%d": 1' % i for i in range(1001)) + b"}",
+        b'{"phones": [' + b"1," * 200_000 + b"1]}",
     ],
 )
 async def test_broken_json_is_error_1_in_the_form_that_was_asked(door: Door, body: bytes) -> None:
