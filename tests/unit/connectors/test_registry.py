@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -12,6 +13,8 @@ from heliograph.connectors.settings import SettingsError, parse_settings
 from heliograph.connectors.smpp.settings import SmppSettings
 from heliograph.connectors.virtual.settings import ALL_TYPES, TypeName, VirtualSettings
 from heliograph.domain.messages import MessageType
+
+_PAGE = Path(__file__).parents[3] / "docs" / "reference" / "connectors.md"
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -83,3 +86,14 @@ def test_built_connectors_know_what_they_carry() -> None:
 def test_the_virtual_network_has_a_name_for_every_type() -> None:
     assert set(get_args(TypeName)) == set(ALL_TYPES)
     assert VirtualSettings().types == frozenset(MessageType)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_the_reference_page_has_every_setting_as_it_is(kind: str) -> None:
+    page = _PAGE.read_text("utf-8")
+    for setting in describe(kind):
+        name = f"`{setting.name}`{' (secret)' if setting.is_secret else ''}"
+        default = f"`{setting.default}`" if setting.default else "empty"
+        default = "required" if setting.is_required else default
+        line = f"| {name} | {setting.type.replace('|', 'or')} | {default} | {setting.help} |"
+        assert line in page
