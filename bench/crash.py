@@ -223,7 +223,7 @@ def prepare(gateway: Gateway, operator_port: int) -> None:
         *("--set", "system_id=gw", "--set", "password=pw", "--set", f"window={WINDOW}"),
         *("--set", "reconnect_first_s=0.1", "--set", "reconnect_max_s=0.5"),
     )
-    gateway.cli("route", "add", "--connector", "operator", "--order", "1", "--types", "SMS")
+    gateway.cli("route", "add", "--connector", "operator", "--order", "1", "--type", "sms")
 
 
 def judge(report: dict[str, object]) -> list[str]:

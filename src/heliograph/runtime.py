@@ -156,7 +156,13 @@ class Runtime:
         await self.journal.open()
         await ids.open(self.journal)
         tracker = Tracker()
-        books = Bookkeeping(directory=self.directory, ids=ids, tracker=tracker, metrics=metrics)
+        books = Bookkeeping(
+            directory=self.directory,
+            ids=ids,
+            tracker=tracker,
+            metrics=metrics,
+            timezone_minutes=config.sending.timezone_minutes,
+        )
         self.client = HttpClient.from_config(config.webhooks)
         self.webhooks = WebhookDispatcher(
             Outbox(self.database, self.journal, ids.take),
@@ -230,6 +236,7 @@ class Runtime:
         )
         metrics.watch_queue("journal", lambda: self.journal.depth)
         metrics.watch_queue("dispatch", self._waiting_parts)
+        metrics.watch_queue("callbacks", lambda: self.webhooks.depth)
         self.directory.on_change(self._configuration_changed)
 
     # --- connectors -------------------------------------------------------------------------------
@@ -252,6 +259,7 @@ class Runtime:
                 self._connectors[connector_id] = settings
                 if (connector := _build_connector(settings)) is not None:
                     await self.dispatch.attach(connector)
+            await self.dispatch.adopt()
 
     def _waiting_parts(self) -> int:
         return sum(len(u.lanes) for u in self.dispatch.upstreams.values())

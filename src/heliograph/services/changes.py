@@ -71,12 +71,20 @@ class Bookkeeping:
     """Applies decisions to messages and parts in memory and notes their rows."""
 
     def __init__(
-        self, *, directory: Directory, ids: Ids, tracker: Tracker, metrics: Metrics
+        self,
+        *,
+        directory: Directory,
+        ids: Ids,
+        tracker: Tracker,
+        metrics: Metrics,
+        timezone_minutes: int,
     ) -> None:
+        """`timezone_minutes`: zone of the times in callbacks, east of UTC."""
         self._directory = directory
         self._ids = ids
         self._tracker = tracker
         self._metrics = metrics
+        self.timezone_minutes = timezone_minutes
 
     def note(self, changes: Changes, message_id: int, seq: int, kind: str, detail: str) -> None:
         """An event for the timeline. `detail` is for people: no texts and no secrets."""
@@ -172,6 +180,7 @@ class Bookkeeping:
                 err=message.err,
                 at_ms=changes.now_ms,
                 cost_micros=message.charged_micros,
+                tz_minutes=self.timezone_minutes,
             ),
             created_at=changes.now_ms,
         )

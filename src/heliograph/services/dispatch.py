@@ -33,7 +33,12 @@ from heliograph.services.receipts import Receipts
 from heliograph.services.tracker import Tracker
 from heliograph.storage.database import Database
 from heliograph.storage.journal import Entry, Journal
-from heliograph.storage.messages import submitted_parts, waiting_accounts, waiting_messages
+from heliograph.storage.messages import (
+    submitted_parts,
+    waiting_accounts,
+    waiting_connectors,
+    waiting_messages,
+)
 from heliograph.storage.statements import CLAIM_PARTS
 
 __all__ = ["Dispatch", "Upstream"]
@@ -115,7 +120,35 @@ class Dispatch:
             return
         waiting = upstream.lanes.drain()
         await upstream.connector.stop(drain_s)
-        self._enqueue(part for part in waiting if self._elsewhere(part) is not None)
+        for part in waiting:
+            self._tracker.live.pop(part.message.id, None)  # `adopt` finds what has another way
+
+    async def adopt(self) -> None:
+        """Takes up what waits for connectors that are not there any more, after a start or a
+        change of the configuration: it goes another way of its route, if there is one."""
+        async with self._database.read() as connection:
+            orphaned = await waiting_connectors(connection)
+        for connector_id in orphaned:
+            after = 0
+            while connector_id not in self._upstreams:
+                async with self._database.read() as connection:
+                    page = await waiting_messages(
+                        connection, connector_id=connector_id, after_part_id=after, limit=_FEED_PAGE
+                    )
+                changes = Changes(self._clock())
+                strangers = [p for p in page if p.message.id not in self._tracker.live]
+                for part in strangers:
+                    if part.state is not MessageState.QUEUED:
+                        detail = "its connector was taken away after the claim"
+                        self._books.note(changes, part.message.id, part.seq, "given up", detail)
+                        self._books.end_part(changes, part, MessageState.EXPIRED, 245)
+                self._write(changes)
+                self._enqueue(
+                    p for p in strangers if p.state is MessageState.QUEUED and self._best(p.message)
+                )
+                if len(page) < _FEED_PAGE:
+                    break
+                after = page[-1].id
 
     # --- in: from acceptance ----------------------------------------------------------------------
 
@@ -396,9 +429,9 @@ class Dispatch:
         for part in parts:
             upstream = self._upstreams.get(part.connector_id)
             if upstream is None:
-                upstream = self._upstreams.get(self._elsewhere(part) or 0)
+                upstream = self._upstreams.get(self._best(part.message))
             if upstream is None:
-                continue
+                continue  # stays on disk until there is a way
             part.connector_id = upstream.connector.id
             upstream.lanes.push(part, is_bulk=False)
             self._tracker.live[part.message.id] = part.message

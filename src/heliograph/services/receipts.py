@@ -172,6 +172,7 @@ class Receipts:
                     destination=message.destination,
                     text=message.text,
                     received_at_ms=message.received_at,
+                    tz_minutes=self._books.timezone_minutes,
                 )
                 event = OutboxEvent(
                     id=self._ids.take(1),
