@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -272,6 +273,20 @@ async def test_incoming_messages_are_read_newest_first(books: Books) -> None:
         assert [message.text for message in found] == ["text 7", "text 5", "text 3"]
         newer = await incoming.list_incoming(connection, alex, after_id=5)
         assert [message.id for message in newer] == [7]
+
+
+async def test_one_id_for_all_messages_costs_no_seconds(books: Books) -> None:
+    account = await books.account("alex")
+    for start in range(0, 3_000, 500):
+        entries = [books.submission(account, (f"7999{n:07d}",)) for n in range(start, start + 500)]
+        await asyncio.gather(*map(books.journal.write, entries))
+    pairs = [("1", f"7999{n:07d}") for n in range(0, 3_000, 30)]
+    pairs += [("1", f"7998{n:07d}") for n in range(100)]  # there are none
+    async with books.database.read() as connection:
+        started = time.perf_counter()
+        found = await find_messages(connection, account, pairs)
+        assert time.perf_counter() - started < 5, "some 0.2 s on an idle machine"
+    assert sorted(found) == sorted(pairs[:100])
 
 
 PLANS: dict[str, Any] = {

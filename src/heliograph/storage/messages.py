@@ -44,26 +44,28 @@ _MESSAGE_OF_PART: ColumnElement[bool] = messages.c.id == parts.c.id.op(">>")(_EI
 # How far back `recent_messages` looks: it is for eyes, and must not read a whole history.
 _RECENT_MESSAGES = 100_000
 
-# The newest message of a pair. ORDER BY follows the index: one row is read and not all of them.
-_NEWEST = (
-    "(SELECT m.id FROM submissions s {join} messages m "
-    "ON m.submission_id = s.id AND m.recipient = {recipient} "
-    "WHERE s.account_id = :account_id AND s.client_ref = {client_ref} "
-    "ORDER BY s.id DESC, m.id DESC LIMIT 1)"
-)
+# Clients may give one id to all their messages. Then the newest so many are looked through for a
+# recipient, so that no request can cost seconds.
+_MAX_EQUAL_REFS = 10_000
+# The newest message of a pair, or nothing if it is hidden. Both texts make the engine walk from the
+# newest submission down and stop at the first hit, instead of sorting all with this client_ref.
 _FIND_SQLITE = text(
-    "SELECT "
-    + _NEWEST.format(
-        join="CROSS JOIN",  # keeps the planner from beginning with the recipient
-        client_ref="json_extract(j.value, '$[0]')",
-        recipient="json_extract(j.value, '$[1]')",
-    )
-    + " FROM json_each(:pairs) j"
+    "SELECT (SELECT CASE m.is_deleted WHEN 0 THEN m.id END FROM submissions s "
+    "CROSS JOIN messages m ON m.submission_id = s.id "
+    "AND m.recipient = json_extract(j.value, '$[1]') "
+    "WHERE s.account_id = :account_id AND s.client_ref = json_extract(j.value, '$[0]') "
+    "AND s.id > coalesce((SELECT o.id FROM submissions o WHERE o.account_id = :account_id "
+    "AND o.client_ref = json_extract(j.value, '$[0]') "
+    f"ORDER BY o.id DESC LIMIT 1 OFFSET {_MAX_EQUAL_REFS}), 0) "
+    "ORDER BY s.id DESC, m.id DESC LIMIT 1) FROM json_each(:pairs) j"
 )
 _FIND_POSTGRESQL = text(
-    "SELECT "
-    + _NEWEST.format(join="JOIN", client_ref="j.client_ref", recipient="j.recipient")
-    + " FROM unnest(CAST(:refs AS text[]), CAST(:recipients AS text[])) AS j(client_ref, recipient)"
+    "SELECT (SELECT CASE m.is_deleted WHEN 0 THEN m.id END FROM "
+    "(SELECT id FROM submissions WHERE account_id = :account_id AND client_ref = j.client_ref "
+    f"ORDER BY account_id DESC, client_ref DESC, id DESC LIMIT {_MAX_EQUAL_REFS}) s "
+    "CROSS JOIN LATERAL (SELECT id, is_deleted FROM messages WHERE submission_id = s.id "
+    "AND recipient = j.recipient ORDER BY id DESC LIMIT 1) m LIMIT 1) "
+    "FROM unnest(CAST(:refs AS text[]), CAST(:recipients AS text[])) AS j(client_ref, recipient)"
 )
 
 
@@ -84,15 +86,7 @@ async def find_messages(
         given = {"refs": [ref for ref, _ in pairs], "recipients": [to for _, to in pairs]}
         statement = _FIND_POSTGRESQL
     rows = await connection.execute(statement, {"account_id": account_id, **given})
-    newest = [id for id in rows.scalars() if id is not None]
-    if not newest:
-        return {}
-    shown = await connection.execute(
-        select(messages.c.id).where(
-            among(connection, messages.c.id, newest), messages.c.is_deleted == 0
-        )
-    )
-    loaded = await load_messages(connection, shown.scalars())
+    loaded = await load_messages(connection, [id for id in rows.scalars() if id is not None])
     return {(message.submission.client_ref, message.recipient): message for message in loaded}
 
 
