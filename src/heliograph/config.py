@@ -93,9 +93,70 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Smpp(Struct, frozen=True, forbid_unknown_fields=True):
-    """The SMPP door."""
+    """The SMPP door. An account can have its own number of binds, window and rate."""
 
-    listen: Annotated[str, Meta(description="Address and port; empty: none.")] = ""
+    listen: Annotated[
+        str,
+        Meta(description="Address and port, several divided by commas; empty: none."),
+    ] = ""
+    tls_listen: Annotated[
+        str, Meta(description="Address and port of SMPP over TLS, several divided by commas.")
+    ] = ""
+    tls_certificate: Annotated[
+        str, Meta(description="PEM file with the certificate and its chain.")
+    ] = ""
+    tls_key: Annotated[str, Meta(description="PEM file with the private key.")] = ""
+    tls_client_ca: Annotated[
+        str,
+        Meta(
+            description="PEM file with the authorities of clients' certificates; empty: clients "
+            "need none."
+        ),
+    ] = ""
+    system_id: Annotated[str, Meta(max_length=15, description="The name in answers to binds.")] = (
+        "smsc"
+    )
+    max_connections: Annotated[
+        int, Meta(ge=1, le=100_000, description="Connections at once, of all accounts.")
+    ] = 2000
+    max_binds: Annotated[
+        int, Meta(ge=1, le=10_000, description="Binds at once of one account.")
+    ] = 10
+    window: Annotated[
+        int,
+        Meta(ge=1, le=10_000, description="Requests of one bind that may wait for their answers."),
+    ] = 300
+    deliver_window: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Receipts and incoming messages that may wait for a client's answers.",
+        ),
+    ] = 10
+    messages_per_second: Annotated[
+        int, Meta(ge=0, description="Messages a second of one account; 0: any number.")
+    ] = 0
+    idle_s: Annotated[
+        float, Meta(ge=1, le=86_400, description="Silence after which a connection is closed.")
+    ] = 120.0
+    enquire_link_s: Annotated[
+        float, Meta(ge=1, le=86_400, description="Silence after which the server asks for life.")
+    ] = 60.0
+    bind_s: Annotated[
+        float, Meta(ge=1, le=600, description="Seconds from the connection to the bind.")
+    ] = 30.0
+    response_s: Annotated[
+        float,
+        Meta(ge=1, le=600, description="Wait for an answer before a delivery is repeated."),
+    ] = 60.0
+    max_pdu_bytes: Annotated[
+        int, Meta(ge=1024, le=1 << 20, description="Longest PDU that is read.")
+    ] = 73_728
+    join_s: Annotated[
+        float,
+        Meta(ge=1, le=3600, description="How long the parts of a long message wait for the rest."),
+    ] = 300.0
 
 
 class Smtp(Struct, frozen=True, forbid_unknown_fields=True):
@@ -389,7 +450,8 @@ def _convert(name: str, raw: Any, hint: Any) -> Any:
         bounds = "" if typing.get_origin(base) is Literal else f" ({error})"
         raise ValueError(f"it has to be {_type_name(base)}{bounds}") from None
     if name.endswith("listen") and value:
-        parse_listen(value)
+        for each in value.split(",") if name.startswith("smpp.") else [value]:
+            parse_listen(each.strip())
     if name in ("webhooks.allowed_networks", "http.trusted_proxies"):
         for network in value:
             ip_network(network)
@@ -404,11 +466,13 @@ def _as_path(kind: type, value: Any) -> Any:
 
 def _check_whole(config: Config) -> None:
     """Settings that need each other."""
-    http = config.http
-    if http.tls_listen and not (http.tls_certificate and http.tls_key):
-        raise ConfigError(
-            "http.tls_listen is set: http.tls_certificate and http.tls_key have to be set too"
-        )
+    doors: dict[str, Http | Smpp] = {"http": config.http, "smpp": config.smpp}
+    for name, door in doors.items():
+        if door.tls_listen and not (door.tls_certificate and door.tls_key):
+            raise ConfigError(
+                f"{name}.tls_listen is set: {name}.tls_certificate and {name}.tls_key have to be "
+                "set too"
+            )
 
 
 def _type_name(base: Any) -> str:

@@ -17,6 +17,12 @@ from heliograph.cli.options import (
     with_installation,
 )
 from heliograph.cli.output import print_json, print_record, print_table
+from heliograph.cli.sessions import (
+    describe_sessions,
+    make_session_fields,
+    make_session_settings,
+    session_options,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -66,7 +72,7 @@ def field_options(command: Command) -> Command:
         click.option("--password", help="Password."),
     ):
         command = option(command)
-    return command
+    return session_options(command)
 
 
 @account.command("create")
@@ -83,6 +89,8 @@ def create(
     password: str | None,
     plan: str | None,
     credit_limit: int | None,
+    smpp: bool | None,
+    smpp_incoming: bool | None,
     as_json: bool,
     **fields: Any,
 ) -> None:
@@ -107,6 +115,7 @@ def create(
         raise click.UsageError("--balance is not negative; see --credit-limit")
     made = "" if password else administration.make_password()
     values = make_fields(**fields)
+    values["settings"] = make_session_settings(smpp=smpp, smpp_incoming=smpp_incoming)
 
     async def store(database: Database) -> Account:
         if plan is not None:
@@ -212,6 +221,7 @@ def show(place: Installation, login: str, *, as_json: bool) -> None:
             "language": found.language,
             "is_test": found.is_test,
             "has_limits": found.has_limits,
+            **describe_sessions(found),
             "keys": [
                 describe_key(each) for each in await accounts.list_api_keys(connection, found.id)
             ],
@@ -239,6 +249,8 @@ def change(
     password: str | None,
     plan: str | None,
     credit_limit: int | None,
+    smpp: bool | None,
+    smpp_incoming: bool | None,
     **fields: Any,
 ) -> None:
     """Change settings of the account LOGIN; what is not given stays as it is.
@@ -252,7 +264,9 @@ def change(
     from heliograph.storage import tariffs
 
     values = make_fields(**fields)
-    if not values and password is None and plan is None and credit_limit is None:
+    settings = make_session_settings(smpp=smpp, smpp_incoming=smpp_incoming)
+    others = (password, plan, credit_limit)
+    if not values and not settings and all(each is None for each in others):
         raise click.UsageError("nothing to change: give an option")
 
     async def store(database: Database) -> None:
@@ -260,6 +274,8 @@ def change(
             async with database.read() as connection:
                 values["plan_id"] = (await tariffs.find_plan(connection, plan)).id
         await administration.update_account(database, login, **values)
+        if settings:
+            await administration.change_settings(database, login, settings)
         if password is not None:
             await administration.set_password(database, login, password, is_strict=False)
         if credit_limit is not None:
@@ -330,6 +346,7 @@ def make_fields(
     language: str | None,
     test: bool | None,
     limits: bool | None,
+    **sessions: Any,
 ) -> AccountFields:
     """What was given on the command line, as fields of an account. Raises UsageError."""
     from ipaddress import ip_network
@@ -355,7 +372,7 @@ def make_fields(
             fields["networks"] = [str(ip_network(each)) for each in networks if each != "any"]
         except ValueError as error:
             raise click.UsageError(f"--network: {error}") from None
-    result: AccountFields = fields
+    result: AccountFields = {**fields, **make_session_fields(**sessions)}
     return result
 
 

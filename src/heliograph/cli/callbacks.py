@@ -32,7 +32,9 @@ def callbacks() -> None:
 @callbacks.command("list")
 @click.option("--account", "login", help="Only of this account.")
 @click.option(
-    "--state", type=click.Choice(["waiting", "done", "given-up"]), help="Only in this state."
+    "--state",
+    type=click.Choice(["waiting", "done", "given-up", "for-session"]),
+    help="Only in this state; `for-session` waits for an SMPP session.",
 )
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Rows."

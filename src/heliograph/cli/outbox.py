@@ -18,7 +18,8 @@ from heliograph.storage.schema import outbox, outbox_attempts
 
 __all__ = ["list_callbacks", "read_callback", "replay_callbacks"]
 
-_STATES = {0: "waiting", 1: "done", 2: "given-up"}
+# Waiting for a call, or for a session of the account.
+_STATES = {0: "waiting", 1: "done", 2: "given-up", 3: "for-session"}
 _HIDDEN = "(hidden)"
 
 
@@ -85,7 +86,7 @@ async def replay_callbacks(
 
 
 def _record(row: Mapping[Any, Any]) -> dict[str, Any]:
-    is_waiting = row["state"] == 0
+    is_waiting = row["state"] in (0, 3)
     return {
         "id": row["id"],
         "account": row["login"],

@@ -26,6 +26,10 @@ class Account:
 
     `payer_id` is the account whose balance pays (its own id unless the balance is shared).
     `networks` empty: any address may log in. `parent_id` 0: an account of the operator's own.
+
+    `smpp_hash` empty: sessions log in with the account's password. `smpp_binds`, `smpp_window` and
+    `smpp_rate` (messages a second) 0: those of the configuration. Until `smpp_trace_until` (epoch
+    ms) what sessions exchange is logged.
     `settings` holds what the management scripts set beyond the other members, under their names
     (users.php reference, section 4: ``mph``, ``ph``, ``fl[10]``); what is not set is not there.
     """
@@ -47,7 +51,17 @@ class Account:
     has_limits: bool = True
     md5_hash: str = field(default="", repr=False)
     sha1_hash: str = field(default="", repr=False)
+    smpp_hash: str = field(default="", repr=False)
+    smpp_binds: int = 0
+    smpp_window: int = 0
+    smpp_rate: int = 0
+    smpp_trace_until: int = 0
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def has_sessions(self) -> bool:
+        """Whether it may open SMPP sessions: yes, unless ``fl[2]`` was switched off."""
+        return self.settings.get("fl[2]", "1") not in ("", "0")
 
     def is_on(self, flag: str) -> bool:
         """Whether a flag of the settings, such as ``mfl[5]``, is switched on."""

@@ -12,6 +12,8 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from enum import Enum, unique
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -52,7 +54,7 @@ def hash_password(password: str) -> tuple[str, str]:
 
 def hash_session_password(password: str) -> str:
     """The hash to store of a password that only sessions use. Takes some 20 ms."""
-    return _hasher.hash(_digest_of(password))
+    return _hasher.hash(hashlib.md5(password.encode(), usedforsecurity=False).hexdigest())
 
 
 @unique
@@ -102,20 +104,10 @@ class Authentication:
         known = self.try_login_cached(login, psw, address)
         if known is not None:
             return known
-        if len(psw) > _MAX_PSW_CHARS or not _is_encodable(psw):
-            return self._admit(None, address)
-        key = (login, self._keyed_hash(psw))
         account = self._directory.account(login)
-        verified = self._under_way.get(key)
-        if verified is None:
-            pending = self._pending.get(address, 0)
-            if self._pending_count >= _MAX_PENDING or pending >= _MAX_PENDING_PER_ADDRESS:
-                return Refusal.OVERLOADED
-            self._pending[address] = pending + 1
-            self._pending_count += 1
-            verified = asyncio.ensure_future(self._verify(key, account, psw, address))
-            self._under_way[key] = verified
-        is_right = await asyncio.shield(verified)
+        is_right = await self._prove(login, account, psw, address)
+        if is_right is None:
+            return Refusal.OVERLOADED
         current = self._directory.account(login)  # it may have been changed meanwhile
         if not is_right or current is None or account is None:
             return self._admit(None, address)
@@ -134,28 +126,52 @@ class Authentication:
         if self._guard.blocked and self._guard.is_blocked(address):
             return SessionRefusal.OVERLOADED
         account = self._directory.account(login)
-        stored = account.smpp_hash if account else ""
-        if account is not None and not stored:
-            judged = await self._verify_once(account, login, psw, address)
-        else:
-            judged = await self._verify_session(stored, login, psw, address)
-        if judged is None:
+        name, proven = login, account
+        if account is not None and account.smpp_hash:
+            # No login has a NUL: verdicts about the two passwords are kept apart.
+            name += "\0session"
+            proven = replace(account, md5_hash=account.smpp_hash, sha1_hash="")
+        is_right = await self._prove(name, proven, psw, address)
+        if is_right is None:
             return SessionRefusal.OVERLOADED
         current = self._directory.account(login)  # it may have been changed meanwhile
-        if current is None:
+        refusal = None
+        if account is None or current is None:
+            refusal = SessionRefusal.UNKNOWN_LOGIN
+        elif not is_right or _session_hash(current) != _session_hash(account):
+            refusal = SessionRefusal.WRONG_PASSWORD
+        elif current.is_blocked or not current.has_sessions or not current.admits(address):
+            refusal = SessionRefusal.NOT_ADMITTED
+        if refusal is not None or current is None:
             self._guard.note_failure(address)
-            return SessionRefusal.UNKNOWN_LOGIN
-        if not judged or current.smpp_hash != stored:
-            self._guard.note_failure(address)
-            return SessionRefusal.WRONG_PASSWORD
-        if current.is_blocked or not current.has_smpp or not current.admits(address):
-            self._guard.note_failure(address)
-            return SessionRefusal.NOT_ADMITTED
+            return refusal or SessionRefusal.UNKNOWN_LOGIN
         return current
 
     def close(self) -> None:
         """Ends the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _prove(
+        self, name: str, account: Account | None, psw: str, address: str
+    ) -> bool | None:
+        """Whether the password is the account's; None: too many wait to be verified. `name`: under
+        which the verdict is remembered."""
+        if len(psw) > _MAX_PSW_CHARS or not _is_encodable(psw):
+            return False
+        key = (name, self._keyed_hash(psw))
+        verdict = self._verdicts.get(key)
+        if verdict is not None and verdict[0] == (account.md5_hash if account else ""):
+            return verdict[1]
+        verified = self._under_way.get(key)
+        if verified is None:
+            pending = self._pending.get(address, 0)
+            if self._pending_count >= _MAX_PENDING or pending >= _MAX_PENDING_PER_ADDRESS:
+                return None
+            self._pending[address] = pending + 1
+            self._pending_count += 1
+            verified = asyncio.ensure_future(self._verify(key, account, psw, address))
+            self._under_way[key] = verified
+        return await asyncio.shield(verified)
 
     def _admit(self, account: Account | None, address: str) -> Account | Refusal:
         if account is None or account.is_blocked or not account.admits(address):
@@ -195,6 +211,10 @@ class Authentication:
     def _keyed_hash(self, psw: str) -> bytes:
         data = psw.encode("utf-8", "surrogatepass")
         return hashlib.blake2b(data, digest_size=16, key=self._key).digest()
+
+
+def _session_hash(account: Account) -> str:
+    return account.smpp_hash or account.md5_hash
 
 
 def _is_encodable(text: str) -> bool:

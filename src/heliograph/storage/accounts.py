@@ -42,6 +42,7 @@ __all__ = [
 ]
 
 _KEY_BYTES = 32
+_FLAGS = ("is_blocked", "is_test", "has_limits")
 
 
 class LoginTaken(ValueError):
@@ -73,6 +74,11 @@ class AccountFields(TypedDict, total=False):
     has_limits: bool
     md5_hash: str
     sha1_hash: str
+    smpp_hash: str
+    smpp_binds: int
+    smpp_window: int
+    smpp_rate: int
+    smpp_trace_until: int
     settings: Mapping[str, str]
 
 
@@ -241,7 +247,7 @@ def hash_api_key(key: str) -> str:
 
 def _columns(fields: AccountFields) -> dict[str, Any]:
     values: dict[str, Any] = {**fields}
-    for name in ("is_blocked", "is_test", "has_limits"):
+    for name in _FLAGS:
         if name in values:
             values[name] = int(values[name])
     if "networks" in values:
@@ -254,7 +260,7 @@ def _columns(fields: AccountFields) -> dict[str, Any]:
 def _make_account(row: dict[str, Any]) -> Account:
     del row["created_at"]
     row["payer_id"] = row["payer_id"] or row["id"]
-    for name in ("is_blocked", "is_test", "has_limits"):
+    for name in _FLAGS:
         row[name] = bool(row[name])
     text = row["networks"]
     row["settings"] = msgspec.json.decode(row["settings"], type=dict[str, str])

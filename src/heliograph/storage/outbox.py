@@ -67,9 +67,11 @@ _DUE = text(
 _HAS_RETRIES = text(
     "SELECT 1 FROM outbox WHERE state = 0 AND account_id = :account_id AND attempts > 0 LIMIT 1"
 )
+# Receipts are for sessions only; what else waits for one is not called again over HTTP either.
 _REPLAY = (
-    "UPDATE outbox SET state = 0, attempts = 0, next_try_at = :now, done_at = 0, "
-    "last_result = 'to be called again' WHERE NOT (state = 0 AND attempts = 0) AND "
+    "UPDATE outbox SET state = CASE WHEN kind = 'receipt' OR state = 3 THEN 3 ELSE 0 END, "
+    "attempts = 0, next_try_at = :now, done_at = 0, "
+    "last_result = 'to be called again' WHERE NOT (state IN (0, 3) AND attempts = 0) AND "
 )
 
 _decode = msgspec.json.Decoder(dict[str, str]).decode

@@ -87,6 +87,11 @@ accounts = Table(
     Column("has_limits", SmallInteger, nullable=False, server_default="1"),
     _text("md5_hash"),
     _text("sha1_hash"),
+    _text("smpp_hash"),
+    Column("smpp_binds", Integer, nullable=False, server_default="0"),  # 0: the setting's
+    Column("smpp_window", Integer, nullable=False, server_default="0"),
+    Column("smpp_rate", Integer, nullable=False, server_default="0"),
+    _moment("smpp_trace_until"),
     Column("settings", Text, nullable=False, server_default="{}"),  # JSON: names of users.php
     _moment("created_at"),
 )
@@ -270,6 +275,31 @@ parts = Table(
     ),
 )
 
+pieces = Table(  # parts of long messages that came one by one, and what was made of them
+    "pieces",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, nullable=False),
+    Column("client_ref", Text, nullable=False),
+    Column("message_ref", Text, nullable=False),  # client_ref of the submission; '': it waits
+    Column("sender", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("reference", Integer, nullable=False),
+    Column("total", SmallInteger, nullable=False),
+    Column("number", SmallInteger, nullable=False),
+    Column("data_coding", SmallInteger, nullable=False),
+    Column("content", Text, nullable=False),  # hex digits; emptied when it is joined
+    Column("options", Text, nullable=False),  # JSON
+    Column("received_at", BigInteger, nullable=False),
+    Index("ix_pieces_client_ref", "account_id", "client_ref"),
+    Index(
+        "ix_pieces_waiting",
+        "id",
+        sqlite_where=text("message_ref = ''"),
+        postgresql_where=text("message_ref = ''"),
+    ),
+)
+
 transfers = Table(
     "transfers",
     metadata,
@@ -341,9 +371,10 @@ outbox = Table(
     Column("id", _Id, primary_key=True, autoincrement=False),
     Column("account_id", BigInteger, nullable=False),
     Column("message_id", BigInteger, nullable=False),  # 0: not about a message
-    Column("kind", Text, nullable=False),  # status, incoming, waitcall
+    Column("kind", Text, nullable=False),  # status, incoming, waitcall, receipt
     Column("payload", Text, nullable=False),  # JSON of names and values
-    Column("state", SmallInteger, nullable=False),  # 0 waits, 1 done, 2 given up
+    # 0 waits for a call, 1 done, 2 given up, 3 waits for a session of the account
+    Column("state", SmallInteger, nullable=False),
     Column("attempts", SmallInteger, nullable=False),
     Column("next_try_at", BigInteger, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -358,6 +389,14 @@ outbox = Table(
         postgresql_where=text("state = 0"),
     ),
     Index("ix_outbox_message", "message_id"),
+    Index(
+        "ix_outbox_sessions",
+        "account_id",
+        "next_try_at",
+        "id",
+        sqlite_where=text("state = 3"),
+        postgresql_where=text("state = 3"),
+    ),
 )
 
 outbox_attempts = Table(  # every attempt that did not succeed at once

@@ -20,6 +20,7 @@ __all__ = [
     "INSERT_SUBMISSIONS",
     "INSERT_TRANSFERS",
     "INSERT_UNMATCHED",
+    "JOIN_PIECES",
     "RELEASE_MESSAGES",
     "REQUEUE_PARTS",
     "RESPOND_PARTS",
@@ -35,6 +36,7 @@ INSERT_EVENTS = bulk_insert(schema.events)
 INSERT_OUTBOX = bulk_insert(schema.outbox)
 INSERT_UNMATCHED = bulk_insert(schema.unmatched_receipts)
 INSERT_INCOMING = bulk_insert(schema.incoming)
+INSERT_PIECES = bulk_insert(schema.pieces)
 INSERT_REQUESTS = bulk_insert(schema.request_log)
 
 # Where the journal writes the id of the reserve into a submission's row.
@@ -107,6 +109,15 @@ REVISE_MESSAGES = bulk_update(
 # Out of its owner's sight: (id, is_deleted).
 HIDE_MESSAGES = bulk_update("hide_messages", schema.messages, key="id", columns=["is_deleted"])
 
+# Pieces that became a message, or were given up: (id, message_ref).
+JOIN_PIECES = bulk_update(
+    "join_pieces",
+    schema.pieces,
+    key="id",
+    columns=["message_ref"],
+    expressions={"content": "''"},
+)
+
 # What other modules define (callbacks) is run after these, in the order of its arrival; then the
 # ends of messages with their money (FINISH_MESSAGES), then the better news (REVISE_MESSAGES).
 ORDER: tuple[Bulk, ...] = (
@@ -120,6 +131,8 @@ ORDER: tuple[Bulk, ...] = (
     FINISH_PARTS,
     CANCEL_PARTS,
     HIDE_MESSAGES,
+    INSERT_PIECES,
+    JOIN_PIECES,
     INSERT_OUTBOX,
     INSERT_EVENTS,
     INSERT_UNMATCHED,

@@ -22,6 +22,7 @@ def upgrade() -> None:
     _create_outbox()
     _create_outbox_attempts()
     _create_parts()
+    _create_pieces()
     _create_plans()
     _create_ported_numbers()
     _create_prefixes()
@@ -56,6 +57,11 @@ def _create_accounts() -> None:
         sa.Column("has_limits", sa.SmallInteger(), server_default="1", nullable=False),
         sa.Column("md5_hash", sa.Text(), server_default="", nullable=False),
         sa.Column("sha1_hash", sa.Text(), server_default="", nullable=False),
+        sa.Column("smpp_hash", sa.Text(), server_default="", nullable=False),
+        sa.Column("smpp_binds", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("smpp_window", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("smpp_rate", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("smpp_trace_until", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("settings", sa.Text(), server_default="{}", nullable=False),
         sa.Column("created_at", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
@@ -199,6 +205,14 @@ def _create_outbox() -> None:
     )
     op.create_index("ix_outbox_message", "outbox", ["message_id"], unique=False)
     op.create_index(
+        "ix_outbox_sessions",
+        "outbox",
+        ["account_id", "next_try_at", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 3"),
+        postgresql_where=sa.text("state = 3"),
+    )
+    op.create_index(
         "ix_outbox_waiting",
         "outbox",
         ["account_id", "next_try_at", "id"],
@@ -263,6 +277,40 @@ def _create_parts() -> None:
         unique=False,
         sqlite_where=sa.text("state IN (3, 4, 6)"),
         postgresql_where=sa.text("state IN (3, 4, 6)"),
+    )
+
+
+def _create_pieces() -> None:
+    op.create_table(
+        "pieces",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("client_ref", sa.Text(), nullable=False),
+        sa.Column("message_ref", sa.Text(), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=False),
+        sa.Column("recipient", sa.Text(), nullable=False),
+        sa.Column("reference", sa.Integer(), nullable=False),
+        sa.Column("total", sa.SmallInteger(), nullable=False),
+        sa.Column("number", sa.SmallInteger(), nullable=False),
+        sa.Column("data_coding", sa.SmallInteger(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("options", sa.Text(), nullable=False),
+        sa.Column("received_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_pieces")),
+    )
+    op.create_index("ix_pieces_client_ref", "pieces", ["account_id", "client_ref"], unique=False)
+    op.create_index(
+        "ix_pieces_waiting",
+        "pieces",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("message_ref = ''"),
+        postgresql_where=sa.text("message_ref = ''"),
     )
 
 
