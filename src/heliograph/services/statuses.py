@@ -84,7 +84,8 @@ class Statuses:
     async def _load(
         self, account: Account, pairs: list[tuple[str, str]]
     ) -> dict[tuple[str, str], Message]:
-        async with self._database.read() as connection:
+        # A message and its parts as of one moment.
+        async with self._database.snapshot() as connection:
             return await find_messages(connection, account.id, pairs)
 
     def _answer(self, pair: tuple[str, str], message: Message, language: str) -> StatusAnswer:
