@@ -15,8 +15,11 @@ from typing import IO, Any
 
 import pytest
 from bench.gateway import setup_commands
+from click.testing import CliRunner, Result
 from tests.harness.gateway import LOGIN, PASSWORD, Gateway, wait_for
 from tests.harness.handler import Handler, run_handler
+
+from heliograph.cli.main import program
 
 CREDENTIALS = ("--login", LOGIN, "--password", PASSWORD)
 LENIENT = ("limits.enforce=false", "limits.duplicates=false", "webhooks.allow_private=true")
@@ -37,20 +40,33 @@ def handler() -> Iterator[Handler]:
         yield running
 
 
+def command(gateway: Gateway, *arguments: str, code: int = 0) -> Result:
+    """Runs a command in this process, which is another one than the gateway's."""
+    done = CliRunner().invoke(program, [*arguments, "--data", str(gateway.data_dir)])
+    assert done.exit_code == code, (arguments, done.output, done.exception)
+    return done
+
+
 def ask(gateway: Gateway, *arguments: str) -> Any:
-    return json.loads(gateway.cli(*arguments, "--json"))
+    return json.loads(command(gateway, *arguments, "--json").stdout)
 
 
 def attempt(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "heliograph", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    """Runs a command as people do: in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "heliograph", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 @contextmanager
 def running(*arguments: str) -> Iterator[IO[str]]:
     """The standard output of a command that goes on; it has to end well when it is interrupted."""
-    command = [sys.executable, "-m", "heliograph", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    started = [sys.executable, "-m", "heliograph", *arguments]
+    with subprocess.Popen(started, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield process.stdout
@@ -97,7 +113,7 @@ def test_a_message_from_the_wish_to_its_story(gateway: Gateway) -> None:
     (whole,) = ask(gateway, "message", "show", number, "--account", LOGIN, "--text", "--numbers")
     assert whole["recipient"] == "79161000001"
     assert whole["text"].startswith("Привет")
-    shown = gateway.cli("message", "show", number, "--account", LOGIN)
+    shown = command(gateway, "message", "show", number, "--account", LOGIN).stdout
     assert "virtual took it as" in shown
     assert "79161000001" not in shown
 
@@ -107,7 +123,7 @@ def test_a_handset_shows_what_arrived(gateway: Gateway) -> None:
     send(gateway, "79161000003", "for\x1b[31m three")
     (message,) = ask(gateway, "inbox", "--number", "+79161000002")
     assert (message["from"], message["text"]) == ("Shop", "for two")
-    lines = gateway.cli("inbox", "--limit", "1000").splitlines()
+    lines = command(gateway, "inbox", "--limit", "1000").stdout.splitlines()
     assert any("for two" in line for line in lines)
     assert "\x1b" not in "".join(lines)
 
@@ -132,23 +148,19 @@ def test_the_end_that_a_number_chooses_is_told(gateway: Gateway) -> None:
 
 
 def test_what_the_gateway_refuses_ends_with_one(gateway: Gateway) -> None:
-    place = ("--data", str(gateway.data_dir))
-    wrong = attempt("send", "79161000006", "x", "--login", LOGIN, "--password", "wrong", *place)
+    stranger = ("--login", LOGIN, "--password", "wrong")
+    wrong = attempt("send", "79161000006", "x", *stranger, "--data", str(gateway.data_dir))
     assert wrong.returncode == 1
     assert "check --login" in wrong.stderr
-    number = attempt("send", "12", "x", *CREDENTIALS, *place)
-    assert number.returncode == 1
-    assert "error 7" in number.stderr
-    unknown = attempt("status", "987654", "79161000006", *CREDENTIALS, *place)
-    assert unknown.returncode == 1
-    untold = attempt("message", "show", "987654", *place)
-    assert (untold.returncode, untold.stdout) == (1, "")
+    assert "error 7" in command(gateway, "send", "12", "x", *CREDENTIALS, code=1).stderr
+    command(gateway, "status", "987654", "79161000006", *CREDENTIALS, code=1)
+    assert command(gateway, "message", "show", "987654", code=1).stdout == ""
 
 
 def test_a_text_from_standard_input_and_an_estimate(gateway: Gateway) -> None:
-    command = [sys.executable, "-m", "heliograph", "send", "79161000007", "-", "--estimate"]
+    estimate = [sys.executable, "-m", "heliograph", "send", "79161000007", "-", "--estimate"]
     done = subprocess.run(
-        [*command, *CREDENTIALS, "--url", gateway.base],
+        [*estimate, *CREDENTIALS, "--url", gateway.base],
         input="x" * 161 + "\n",
         capture_output=True,
         text=True,
@@ -159,22 +171,22 @@ def test_a_text_from_standard_input_and_an_estimate(gateway: Gateway) -> None:
 
 
 def test_the_running_gateway_notices_changes(gateway: Gateway) -> None:
-    gateway.cli("account", "create", "late", "--password", "Late-comer-1", "--balance", "1")
+    command(gateway, "account", "create", "late", "--password", "Late-comer-1", "--balance", "1")
     key = ask(gateway, "account", "key", "create", "late")["key"]
-    place = ("--data", str(gateway.data_dir), "--apikey", key)
 
-    def code(phone: str) -> int:
-        return attempt("send", phone, "x", *place).returncode
+    def code() -> int:
+        asked = ["send", "79161000008", "x", "--apikey", key, "--url", gateway.base]
+        return CliRunner().invoke(program, asked).exit_code
 
-    wait_for(lambda: code("79161000008") == 0, timeout_s=10, what="the new account's key")
-    gateway.cli("account", "block", "late")
-    wait_for(lambda: code("79161000008") == 1, timeout_s=10, what="the block")
+    wait_for(lambda: code() == 0, timeout_s=10, what="the new account's key")
+    command(gateway, "account", "block", "late")
+    wait_for(lambda: code() == 1, timeout_s=10, what="the block")
 
 
 def test_callbacks_are_listed_and_made_again(gateway: Gateway, handler: Handler) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-    gateway.cli("account", "set", LOGIN, "--callback", f"http://127.0.0.1:{port}/gone")
+    command(gateway, "account", "set", LOGIN, "--callback", f"http://127.0.0.1:{port}/gone")
     wait_for(
         lambda: send(gateway, "79161000009") and ask(gateway, "callbacks", "list"),
         what="a callback",
@@ -187,7 +199,7 @@ def test_callbacks_are_listed_and_made_again(gateway: Gateway, handler: Handler)
     told = ask(gateway, "callbacks", "show", str(failed["id"]))
     assert told["says"]["phone"] == "7916*****09"
     assert told["failed_attempts"][0]["result"]
-    gateway.cli("account", "set", LOGIN, "--callback", handler.url("charset=utf-8"))
+    command(gateway, "account", "set", LOGIN, "--callback", handler.url("charset=utf-8"))
     assert ask(gateway, "callbacks", "replay", str(failed["id"])) == {"replayed": 1}
     wait_for(
         lambda: any(c.form["phone"] == "79161000009" for c in handler.calls),
@@ -197,26 +209,26 @@ def test_callbacks_are_listed_and_made_again(gateway: Gateway, handler: Handler)
         lambda: ask(gateway, "callbacks", "show", str(failed["id"]))["state"] == "done",
         what="the end of the callback",
     )
-    nothing = attempt("callbacks", "replay", "1", "--data", str(gateway.data_dir))
-    assert nothing.returncode == 1
+    command(gateway, "callbacks", "replay", "1", code=1)
 
-    gateway.cli("inbox", "send", "79161000010", "4444", "STOP", "--account", LOGIN)
+    command(gateway, "inbox", "send", "79161000010", "4444", "STOP", "--account", LOGIN)
     call = wait_for(
         lambda: [c.form for c in handler.calls if "mes" in c.form], what="the incoming message"
     )[0]
     assert (call["phone"], call["mes"], call["to"]) == ("79161000010", "STOP", "4444")
-    gateway.cli("account", "set", LOGIN, "--callback", "")
+    command(gateway, "account", "set", LOGIN, "--callback", "")
 
 
 def test_a_simulated_operator(gateway: Gateway) -> None:
     habits = ("--id-base", "hex", "--receipt-id-base", "decimal", "--receipt-twice")
     with running("simulate", "smsc", "--port", "0", "--json", *habits) as output:
         port = json.loads(output.readline())["port"]
-        gateway.cli(
+        command(
+            gateway,
             *("connector", "add", "sim", "--set", "host=127.0.0.1", "--set", f"port={port}"),
             *("--set", "system_id=me"),
         )
-        gateway.cli("route", "add", "--connector", "sim", "--prefix", "4477", "--order", "1")
+        command(gateway, "route", "add", "--connector", "sim", "--prefix", "4477", "--order", "1")
         wait_for(
             lambda: (
                 send(gateway, "447700900123", "over there") and gateway.metric("heliograph") >= 0
@@ -233,7 +245,7 @@ def test_a_simulated_operator(gateway: Gateway) -> None:
     assert message["to"] == "4477******23"
     assert [each["event"] for each in receipts] == ["receipt", "receipt"]
     assert f"id:{int(message['id'], 16)}" in receipts[0]["receipt"]
-    gateway.cli("connector", "disable", "sim")
+    command(gateway, "connector", "disable", "sim")
 
 
 def test_the_doctor_finds_a_healthy_gateway(gateway: Gateway) -> None:
@@ -291,13 +303,13 @@ def test_the_first_start_makes_an_account_with_money(tmp_path: Path) -> None:
 
 
 def test_the_benchmark_is_set_up_as_it_says(tmp_path: Path) -> None:
-    place = ("--data", str(tmp_path))
+    place = ["--data", str(tmp_path)]
     commands = setup_commands(operator_port=2775, callback_url="http://127.0.0.1:9/cb")
-    for command in commands:
-        done = attempt(*command, *place)
-        assert done.returncode == 0, done.stderr
-    login = commands[0][2]
-    done = attempt("route", "explain", "79161234567", "--account", login, "--json", *place)
-    explained = json.loads(done.stdout)
+    for each in commands:
+        done = CliRunner().invoke(program, [*each, *place])
+        assert done.exit_code == 0, done.output
+    who = ["--account", commands[0][2]]
+    asked = ["route", "explain", "79161234567", *who, "--json", *place]
+    explained = json.loads(CliRunner().invoke(program, asked).stdout)
     assert explained["order"] == ["sink"]
     assert explained["price_of_a_part"] == "0.01 RUR"
