@@ -36,7 +36,7 @@ _THREADS = 2
 _MAX_PENDING = 64
 # Of which one address may hold so many: a guesser must not keep the others out.
 _MAX_PENDING_PER_ADDRESS = 8
-_MAX_PSW_CHARS = 1024
+_MAX_PASSWORD_CHARS = 1024
 _MAX_CACHED = 50_000
 _MAX_ADDRESSES = 20_000
 
@@ -88,24 +88,24 @@ class Authentication:
         """True while the address is blocked for too many failures (limits.auth_block)."""
         return self._guard.is_blocked(address)
 
-    def try_login_cached(self, login: str, psw: str, address: str) -> Account | Refusal | None:
+    def try_login_cached(self, login: str, password: str, address: str) -> Account | Refusal | None:
         """The answer when this pair has been seen before; None: `login` has to be awaited."""
         if self._guard.blocked and self._guard.is_blocked(address):
             return Refusal.ADDRESS_BLOCKED
         account = self._directory.account(login)
-        verdict = self._verdicts.get((login, self._keyed_hash(psw)))
+        verdict = self._verdicts.get((login, self._keyed_hash(password)))
         if verdict is None or verdict[0] != (account.md5_hash if account else ""):
             return None
         return self._admit(account if verdict[1] else None, address)
 
-    async def login(self, login: str, psw: str, address: str) -> Account | Refusal:
+    async def login(self, login: str, password: str, address: str) -> Account | Refusal:
         """The account; or NOT_AUTHORISED, ADDRESS_BLOCKED, OVERLOADED (too many unseen passwords
         wait to be verified)."""
-        known = self.try_login_cached(login, psw, address)
+        known = self.try_login_cached(login, password, address)
         if known is not None:
             return known
         account = self._directory.account(login)
-        is_right = await self._prove(login, account, psw, address)
+        is_right = await self._prove(login, account, password, address)
         if is_right is None:
             return Refusal.OVERLOADED
         current = self._directory.account(login)  # it may have been changed meanwhile
@@ -118,10 +118,12 @@ class Authentication:
         if self._guard.is_blocked(address):
             return Refusal.ADDRESS_BLOCKED
         # 256 random bits: found by its hash or not at all, so comparing times tells nothing.
-        account = self._directory.account_by_key(hash_api_key(key[:_MAX_PSW_CHARS]))
+        account = self._directory.account_by_key(hash_api_key(key[:_MAX_PASSWORD_CHARS]))
         return self._admit(account, address)
 
-    async def open_session(self, login: str, psw: str, address: str) -> Account | SessionRefusal:
+    async def open_session(
+        self, login: str, password: str, address: str
+    ) -> Account | SessionRefusal:
         """The account that a session is for. It takes equally long for every login."""
         if self._guard.blocked and self._guard.is_blocked(address):
             return SessionRefusal.OVERLOADED
@@ -131,7 +133,7 @@ class Authentication:
             # No login has a NUL: verdicts about the two passwords are kept apart.
             name += "\0session"
             proven = replace(account, md5_hash=account.smpp_hash, sha1_hash="")
-        is_right = await self._prove(name, proven, psw, address)
+        is_right = await self._prove(name, proven, password, address)
         if is_right is None:
             return SessionRefusal.OVERLOADED
         current = self._directory.account(login)  # it may have been changed meanwhile
@@ -152,13 +154,13 @@ class Authentication:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _prove(
-        self, name: str, account: Account | None, psw: str, address: str
+        self, name: str, account: Account | None, password: str, address: str
     ) -> bool | None:
         """Whether the password is the account's; None: too many wait to be verified. `name`: under
         which the verdict is remembered."""
-        if len(psw) > _MAX_PSW_CHARS or not _is_encodable(psw):
+        if len(password) > _MAX_PASSWORD_CHARS or not _is_encodable(password):
             return False
-        key = (name, self._keyed_hash(psw))
+        key = (name, self._keyed_hash(password))
         verdict = self._verdicts.get(key)
         if verdict is not None and verdict[0] == (account.md5_hash if account else ""):
             return verdict[1]
@@ -169,7 +171,7 @@ class Authentication:
                 return None
             self._pending[address] = pending + 1
             self._pending_count += 1
-            verified = asyncio.ensure_future(self._verify(key, account, psw, address))
+            verified = asyncio.ensure_future(self._verify(key, account, password, address))
             self._under_way[key] = verified
         return await asyncio.shield(verified)
 
@@ -180,12 +182,12 @@ class Authentication:
         return account
 
     async def _verify(
-        self, key: tuple[str, bytes], account: Account | None, psw: str, address: str
+        self, key: tuple[str, bytes], account: Account | None, password: str, address: str
     ) -> bool:
         """Verifies in a thread and remembers the verdict."""
         try:
             is_right = await asyncio.get_running_loop().run_in_executor(
-                self._threads, self._check, account, psw
+                self._threads, self._check, account, password
             )
         finally:
             del self._under_way[key]
@@ -198,9 +200,9 @@ class Authentication:
         self._verdicts[key] = (account.md5_hash if account else "", is_right)
         return is_right
 
-    def _check(self, account: Account | None, psw: str) -> bool:
+    def _check(self, account: Account | None, password: str) -> bool:
         is_right = False
-        for kind, digest in credential_digests(psw):
+        for kind, digest in credential_digests(password):
             stored = ""
             if account is not None:
                 stored = account.md5_hash if kind == "md5" else account.sha1_hash
@@ -208,8 +210,8 @@ class Authentication:
             is_right |= _is_hash_of(stored or self._dummy, digest) and bool(stored)
         return is_right
 
-    def _keyed_hash(self, psw: str) -> bytes:
-        data = psw.encode("utf-8", "surrogatepass")
+    def _keyed_hash(self, password: str) -> bytes:
+        data = password.encode("utf-8", "surrogatepass")
         return hashlib.blake2b(data, digest_size=16, key=self._key).digest()
 
 
