@@ -20,6 +20,7 @@ from typing import Any, Unpack
 from heliograph.cli.options import Installation
 from heliograph.domain.money import parse_micros
 from heliograph.services import administration
+from heliograph.storage import ledger
 from heliograph.storage.accounts import AccountFields
 from heliograph.storage.database import Database
 
@@ -50,8 +51,9 @@ class Gateway:
         data_dir: Path,
         *settings: str,
         environ: Mapping[str, str] | None = None,
+        doors: Sequence[str] = (),
     ) -> None:
-        """`settings` are ``section.key=value`` texts."""
+        """`settings` are ``section.key=value`` texts; `doors` are opened beside HTTP (``smtp``)."""
         self.data_dir = data_dir
         self._settings = settings
         self._environ = {
@@ -61,6 +63,8 @@ class Gateway:
         self._process: subprocess.Popen[bytes] | None = None
         self.http = 0
         self.https = 0
+        self.smtp = 0
+        self._doors = doors
 
     @property
     def output(self) -> Path:
@@ -119,13 +123,25 @@ class Gateway:
 
         self.administer(create)
 
+    def audit(self) -> list[Any]:
+        """What `ledger audit` finds wrong."""
+
+        async def prove(database: Database) -> list[Any]:
+            async with database.snapshot() as connection:
+                return list((await ledger.audit(connection)).problems)
+
+        problems: list[Any] = self.administer(prove)
+        return problems
+
     def start(self) -> Gateway:
         """Starts the process and waits until it answers."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
         ports = self.data_dir / "ports.json"
         ports.unlink(missing_ok=True)
         command = [sys.executable, "-m", "heliograph", "serve", "--data", str(self.data_dir)]
-        command += ["--http", "127.0.0.1:0", "--smpp", "off", "--smtp", "off"]
+        command += ["--http", "127.0.0.1:0"]
+        for door in ("smpp", "smtp"):
+            command += [f"--{door}", "127.0.0.1:0" if door in self._doors else "off"]
         for setting in self._settings:
             command += ["--set", setting]
         with self.output.open("ab") as output:
@@ -134,6 +150,7 @@ class Gateway:
             )
         ports = wait_for(self._read_ports, timeout_s=_START_S, what="the gateway's start")
         self.http, self.https = ports["http"] or 0, ports["https"] or 0
+        self.smtp = ports.get("smtp") or 0
         return self
 
     def _read_ports(self) -> Any:
