@@ -160,9 +160,36 @@ class Smpp(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Smtp(Struct, frozen=True, forbid_unknown_fields=True):
-    """The SMTP door."""
+    """The mail door."""
 
     listen: Annotated[str, Meta(description="Address and port; empty: none.")] = ""
+    domains: Annotated[
+        list[str],
+        Meta(
+            description="Domains whose mail is taken: `send@` it, and any name at `sms.` and it; "
+            "empty: every domain."
+        ),
+    ] = []
+    hostname: Annotated[
+        str, Meta(description="The name in greetings; empty: the first domain, or `localhost`.")
+    ] = ""
+    tls_certificate: Annotated[
+        str, Meta(description="PEM file with the certificate and its chain; empty: no STARTTLS.")
+    ] = ""
+    tls_key: Annotated[str, Meta(description="PEM file with the private key.")] = ""
+    max_mail_bytes: Annotated[
+        int, Meta(ge=1024, le=1 << 26, description="Largest mail that is taken.")
+    ] = 100 * 1024
+    max_connections: Annotated[int, Meta(ge=1, le=10_000, description="Connections at once.")] = 200
+    max_connections_per_address: Annotated[
+        int, Meta(ge=1, le=10_000, description="Connections at once from one address.")
+    ] = 50
+    idle_s: Annotated[
+        float, Meta(gt=0, le=3600, description="Silence after which a connection is closed.")
+    ] = 60.0
+    mail_s: Annotated[
+        float, Meta(gt=0, le=3600, description="Seconds that the transfer of one mail may take.")
+    ] = 120.0
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -240,6 +267,14 @@ class Sending(Struct, frozen=True, forbid_unknown_fields=True):
     max_recipients: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Recipients that one request may have.")
     ] = 100_000
+    request_log_days: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3650,
+            description="How long accounts can read what became of their mails and commands.",
+        ),
+    ] = 30
     timezone_minutes: Annotated[
         int,
         Meta(
@@ -473,6 +508,8 @@ def _check_whole(config: Config) -> None:
                 f"{name}.tls_listen is set: {name}.tls_certificate and {name}.tls_key have to be "
                 "set too"
             )
+    if bool(config.smtp.tls_certificate) != bool(config.smtp.tls_key):
+        raise ConfigError("smtp.tls_certificate and smtp.tls_key have to be set together")
 
 
 def _type_name(base: Any) -> str:

@@ -33,6 +33,9 @@ from heliograph.gateways.http.app import HttpGateway
 from heliograph.gateways.http.certificates import TlsFiles
 from heliograph.gateways.http.ports import HttpSettings
 from heliograph.gateways.http.server import HttpServer
+from heliograph.gateways.smtp.intake import MailIntake
+from heliograph.gateways.smtp.ports import MailSettings
+from heliograph.gateways.smtp.server import MailServer
 from heliograph.httpclient import HttpClient
 from heliograph.observability import Metrics, compose_health, set_up_logging
 from heliograph.services.administration import ensure_first_account
@@ -45,6 +48,7 @@ from heliograph.services.dispatch import Dispatch
 from heliograph.services.ids import ClientRefs, Ids
 from heliograph.services.limits import RequestLimits
 from heliograph.services.receipts import Receipts
+from heliograph.services.request_log import RequestLog
 from heliograph.services.statuses import Statuses
 from heliograph.services.submit import Submit
 from heliograph.services.tracker import Tracker
@@ -85,6 +89,7 @@ class Services:
     statuses: Statuses
     balances: Balances
     limits: RequestLimits
+    request_log: RequestLog
 
 
 class Runtime:
@@ -93,7 +98,7 @@ class Runtime:
     def __init__(self, config: Config, *, announce: Callable[[str], None] = print) -> None:
         """`announce` shows a line to the person who started the program."""
         self.config = config
-        self.ports: dict[str, int | None] = {"http": None, "https": None}
+        self.ports: dict[str, int | None] = {"http": None, "https": None, "smtp": None}
         self.metrics = Metrics()
         self._announce = announce
         self._lock: IO[str] | None = None
@@ -101,7 +106,7 @@ class Runtime:
         self._syncing = asyncio.Lock()
         self._tasks: list[asyncio.Task[Any]] = []
         self._stop_refresh = asyncio.Event()
-        self._servers: list[HttpServer] = []
+        self._servers: list[HttpServer | MailServer] = []
 
     async def start(self) -> None:
         """Opens everything. Raises OSError, StorageDown, ConfigError."""
@@ -118,6 +123,11 @@ class Runtime:
         self.clockwork.start()
         self._tasks.append(
             asyncio.create_task(self.directory.run(self._stop_refresh), name="directory")
+        )
+        self._tasks.append(
+            asyncio.create_task(
+                self.services.request_log.run(self._stop_refresh), name="request log"
+            )
         )
         await self._open_doors()
         (data_dir / "ports.json").write_text(json.dumps(self.ports))
@@ -233,6 +243,13 @@ class Runtime:
             statuses=statuses,
             balances=Balances(self.database),
             limits=limits,
+            request_log=RequestLog(
+                journal=self.journal,
+                database=self.database,
+                ids=ids,
+                clock=now_ms,
+                days=config.sending.request_log_days,
+            ),
         )
         metrics.watch_queue("journal", lambda: self.journal.depth)
         metrics.watch_queue("dispatch", self._waiting_parts)
@@ -284,6 +301,8 @@ class Runtime:
         if http.tls_listen:
             files = TlsFiles(certificate=Path(http.tls_certificate), key=Path(http.tls_key))
             self.ports["https"] = await self._open(gateway, http.tls_listen, files)
+        if self.config.smtp.listen:
+            self.ports["smtp"] = await self._open_mail_door()
 
     async def _open(self, gateway: HttpGateway, listen: str, tls: TlsFiles | None) -> int:
         host, port = parse_listen(listen)
@@ -292,6 +311,28 @@ class Runtime:
         self._servers.append(server)
         scheme = "http" if tls is None else "https"
         self._announce(f"listening on {scheme}://{host}:{bound[0][1]}")
+        return bound[0][1]
+
+    async def _open_mail_door(self) -> int:
+        smtp = self.config.smtp
+        host, port = parse_listen(smtp.listen)
+        files = None
+        if smtp.tls_certificate:
+            files = TlsFiles(certificate=Path(smtp.tls_certificate), key=Path(smtp.tls_key))
+        settings = MailSettings(
+            domains=tuple(domain.lower() for domain in smtp.domains),
+            hostname=smtp.hostname,
+            max_mail_bytes=smtp.max_mail_bytes,
+            max_connections=smtp.max_connections,
+            max_connections_per_address=smtp.max_connections_per_address,
+            idle_s=smtp.idle_s,
+            mail_s=smtp.mail_s,
+        )
+        intake = MailIntake(self.services, clock=now_ms)
+        server = MailServer(intake, settings, host=host, port=port, tls=files)
+        bound = await server.start()
+        self._servers.append(server)
+        self._announce(f"listening on smtp://{host}:{bound[0][1]}")
         return bound[0][1]
 
     # --- for people -------------------------------------------------------------------------------
