@@ -1,8 +1,8 @@
 """Statements that write many rows at once, one text per engine.
 
-The hot path never writes row by row: a batch of rows goes to the database as one statement, so that
-on SQLite the interpreter lock is released once for the batch (rows travel as one JSON text through
-`json_each`), and on PostgreSQL one round trip carries arrays (`unnest`).
+The hot path never writes row by row: rows go to the database in statements of many, so that on
+SQLite the interpreter lock is released once for them (`VALUES` with a row of marks for each), and
+on PostgreSQL one round trip carries arrays (`unnest`).
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from sqlalchemy import BigInteger, Integer, SmallInteger, Table
 __all__ = ["Bulk", "bulk_insert", "bulk_update", "transpose"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Known by itself and not by its texts: statements are keys on the hot path.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Bulk:
     """One statement. A row is a sequence of values in the order of `columns`.
+
+    `sqlite` has a hole ``{values}`` for as many rows of marks as are written at once.
 
     `returns`: the columns that come back for every row that was really written. `inserts`: the
     table whose rows, known by their first column, are there once the statement is committed.
@@ -40,14 +43,11 @@ def bulk_insert(table: Table, *, ignore_conflicts: bool = False) -> Bulk:
     columns = [column.name for column in table.columns]
     names = ", ".join(f'"{name}"' for name in columns)
     conflict = " ON CONFLICT DO NOTHING" if ignore_conflicts else ""
-    values = ", ".join(f"json_extract(value, '$[{i}]')" for i in range(len(columns)))
     arrays = ", ".join(f"${i + 1}::{_pg_type(table, name)}[]" for i, name in enumerate(columns))
-    # The upsert parser needs a WHERE to tell ON CONFLICT from a join's ON (SQLite, "UPSERT", 2.2).
     return Bulk(
         name=f"insert_{table.name}",
         columns=tuple(columns),
-        sqlite=f"INSERT INTO {table.name} ({names}) SELECT {values} FROM json_each(?)"
-        + (f" WHERE true{conflict}" if conflict else ""),
+        sqlite=f"INSERT INTO {table.name} ({names}) VALUES {{values}}{conflict}",
         postgresql=f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}){conflict}",
         inserts="" if ignore_conflicts else table.name,
     )
@@ -76,7 +76,6 @@ def bulk_update(
     tail = ""
     if returns:
         tail = " RETURNING " + ", ".join(f"{table.name}.{column}" for column in returns)
-    picks = ", ".join(f"json_extract(value, '$[{i}]') AS \"{c}\"" for i, c in enumerate(given))
     arrays = ", ".join(f"${i + 1}::{_pg_type(table, c)}[]" for i, c in enumerate(given))
     names = ", ".join(f'"{c}"' for c in given)
     assignments = ", ".join(sets)
@@ -85,8 +84,8 @@ def bulk_update(
     return Bulk(
         name=name,
         columns=given,
-        sqlite=f"UPDATE {table.name} SET {assignments} "
-        f"FROM (SELECT {picks} FROM json_each(?)) AS j WHERE {where}{sqlite_tail}",
+        sqlite=f"WITH j({names}) AS (VALUES {{values}}) "
+        f"UPDATE {table.name} SET {assignments} FROM j WHERE {where}{sqlite_tail}",
         postgresql=f"UPDATE {table.name} SET {assignments} "
         f"FROM unnest({arrays}) AS j({names}) WHERE {where}{tail}",
         returns=tuple(returns),

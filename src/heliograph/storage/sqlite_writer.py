@@ -10,6 +10,8 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import chain
 
 import msgspec
 
@@ -55,6 +57,10 @@ _DOWN_CODES = frozenset(
     }
 )
 
+# Rows of one statement: few sizes, so that every text is prepared once and kept.
+_SIZES = (256, 64, 16, 4, 1)
+_KEPT_STATEMENTS = 512
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -82,7 +88,9 @@ class SqliteWriter:
 
     def _open(self) -> None:
         try:
-            connection = sqlite3.connect(self._path, isolation_level=None)
+            connection = sqlite3.connect(
+                self._path, isolation_level=None, cached_statements=_KEPT_STATEMENTS
+            )
             for pragma in SQLITE_PRAGMAS:
                 connection.execute(pragma)
             connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
@@ -120,7 +128,31 @@ def _run(connection: sqlite3.Connection, script: Script) -> None:
     try:
         while True:
             statement, rows = next(script) if answer is None else script.send(answer)
-            sql = statement.sqlite if isinstance(statement, Bulk) else _FIXED[statement]
-            answer = connection.execute(sql, (_encode(rows).decode(),)).fetchall()
+            if isinstance(statement, Bulk):
+                answer = _write_rows(connection, statement, rows)
+            else:
+                given = (_encode(rows).decode(),)
+                answer = connection.execute(_FIXED[statement], given).fetchall()
     except StopIteration:
         return
+
+
+def _write_rows(connection: sqlite3.Connection, bulk: Bulk, rows: Rows) -> Rows:
+    """Runs the statement on all rows, in as few pieces as the sizes allow."""
+    answer: Rows = []
+    at, left = 0, len(rows)
+    for size in _SIZES:
+        while left >= size:
+            values = list(chain.from_iterable(rows[at : at + size]))
+            cursor = connection.execute(_text(bulk, size), values)
+            if bulk.returns:
+                answer += cursor.fetchall()
+            at += size
+            left -= size
+    return answer
+
+
+@cache
+def _text(bulk: Bulk, size: int) -> str:
+    marks = f"({', '.join('?' * len(bulk.columns))})"
+    return bulk.sqlite.format(values=", ".join([marks] * size))
