@@ -43,16 +43,20 @@ from heliograph.services.authentication import Authentication
 from heliograph.services.balances import Balances
 from heliograph.services.changes import Bookkeeping
 from heliograph.services.clockwork import Clockwork
+from heliograph.services.deliveries import Deliveries
 from heliograph.services.directory import ConnectorConfig, Directory
 from heliograph.services.dispatch import Dispatch
 from heliograph.services.ids import ClientRefs, Ids
 from heliograph.services.limits import RequestLimits
+from heliograph.services.pieces import Pieces
 from heliograph.services.receipts import Receipts
+from heliograph.services.references import References
 from heliograph.services.request_log import RequestLog
 from heliograph.services.statuses import Statuses
 from heliograph.services.submit import Submit
 from heliograph.services.tracker import Tracker
 from heliograph.storage.database import Database, sqlite_url
+from heliograph.storage.deliveries import Deliveries as DeliveryRows
 from heliograph.storage.journal import Journal, StorageDown
 from heliograph.storage.migration import upgrade
 from heliograph.storage.outbox import Outbox
@@ -90,6 +94,9 @@ class Services:
     balances: Balances
     limits: RequestLimits
     request_log: RequestLog
+    pieces: Pieces
+    references: References
+    deliveries: Deliveries
 
 
 class Runtime:
@@ -120,6 +127,8 @@ class Runtime:
         await self._build()
         await self._sync_connectors()
         self.webhooks.start()
+        self.deliveries.start()
+        await self.services.pieces.load()
         self.clockwork.start()
         self._tasks.append(
             asyncio.create_task(self.directory.run(self._stop_refresh), name="directory")
@@ -150,6 +159,8 @@ class Runtime:
         )
         await self.receipts.drain()
         await self.webhooks.stop()
+        await self.services.pieces.stop()
+        await self.deliveries.stop()
         self.authentication.close()
         await self.journal.close()
         await self.client.close()
@@ -182,6 +193,9 @@ class Runtime:
             config=config.webhooks,
             metrics=metrics,
         )
+        self.deliveries = Deliveries(
+            rows=DeliveryRows(self.database), journal=self.journal, clock=now_ms
+        )
         self.receipts = Receipts(
             journal=self.journal,
             database=self.database,
@@ -191,7 +205,9 @@ class Runtime:
             clock=now_ms,
             metrics=metrics,
             offer=self.webhooks.offer,
+            offer_sessions=self.deliveries.offer,
             owner_of=self.directory.owner_of_number,
+            has_incoming_sessions=self._has_incoming_sessions,
         )
         self.dispatch = Dispatch(
             journal=self.journal,
@@ -203,13 +219,14 @@ class Runtime:
             metrics=metrics,
         )
         limits = RequestLimits(config.limits, clock=now_ms)
+        refs = ClientRefs(self.journal)
         submit = Submit(
             config=config,
             directory=self.directory,
             limits=limits,
             journal=self.journal,
             ids=ids,
-            refs=ClientRefs(self.journal),
+            refs=refs,
             books=books,
             dispatch=self.dispatch,
             written=self.receipts.written,
@@ -250,11 +267,39 @@ class Runtime:
                 clock=now_ms,
                 days=config.sending.request_log_days,
             ),
+            pieces=Pieces(
+                submit=submit,
+                journal=self.journal,
+                database=self.database,
+                ids=ids,
+                refs=refs,
+                books=books,
+                account_of=self.directory.account_by_id,
+                written=self.receipts.written,
+                clock=now_ms,
+                wait_ms=round(config.smpp.join_s * 1000),
+            ),
+            references=References(
+                database=self.database,
+                journal=self.journal,
+                tracker=tracker,
+                books=books,
+                receipts=self.receipts,
+                submit=submit,
+                clock=now_ms,
+            ),
+            deliveries=self.deliveries,
         )
         metrics.watch_queue("journal", lambda: self.journal.depth)
         metrics.watch_queue("dispatch", self._waiting_parts)
         metrics.watch_queue("callbacks", lambda: self.webhooks.depth)
+        metrics.watch_queue("deliveries", lambda: self.deliveries.depth)
+        metrics.watch_queue("pieces", lambda: self.services.pieces.depth)
         self.directory.on_change(self._configuration_changed)
+
+    def _has_incoming_sessions(self, account_id: int) -> bool:
+        account = self.directory.account_by_id(account_id)
+        return account is not None and account.is_on("fl[1]")
 
     # --- connectors -------------------------------------------------------------------------------
 

@@ -95,6 +95,7 @@ class CallEnd(IntEnum):
     WAITING = 0  # failed, and will be tried again
     DONE = 1
     GIVEN_UP = 2
+    FOR_SESSION = 3  # waits for a session of its account, and never for a call
 
 
 class CallResult:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
-from heliograph.domain.events import OutboxEvent, status_payload
+from heliograph.domain.deliveries import RECEIPT, receipt_payload, wishes_of
+from heliograph.domain.events import CallEnd, OutboxEvent, status_payload
 from heliograph.domain.ledger import charge_for
 from heliograph.domain.messages import (
     FINAL_STATES,
@@ -45,15 +47,16 @@ def encode_json(value: object) -> str:
 
 
 class Changes:
-    """Rows of one entry, and the callbacks that follow from it."""
+    """Rows of one entry, and the callbacks and deliveries by session that follow from it."""
 
-    __slots__ = ("finals", "now_ms", "outbox", "rows")
+    __slots__ = ("by_session", "finals", "now_ms", "outbox", "rows")
 
     def __init__(self, now_ms: int) -> None:
         self.now_ms = now_ms
         self.rows: dict[Bulk, Rows] = defaultdict(list)
         self.finals: Rows = []
         self.outbox: list[OutboxEvent] = []
+        self.by_session: list[OutboxEvent] = []
 
     def entry(self, *, must_write: bool, done: Callable[[Entry], None] | None = None) -> Entry:
         """The journal entry for all of it."""
@@ -165,7 +168,12 @@ class Bookkeeping:
         self.tell_owner(changes, message)
 
     def tell_owner(self, changes: Changes, message: Message) -> None:
-        """Puts the callback about the message's state into the same transaction."""
+        """Puts the news about the message's state into the same transaction: receipts, when the
+        owner asked for any, else a callback."""
+        options = message.submission.options
+        if options and "receipt" in options:
+            self._tell_sessions(changes, message, options)
+            return
         account = self._directory.account_by_id(message.submission.account_id)
         if account is None or not account.callback_url or message.state is MessageState.DELETED:
             return
@@ -186,9 +194,26 @@ class Bookkeeping:
         )
         self.put_event(changes, event)
 
-    def put_event(self, changes: Changes, event: OutboxEvent) -> None:
-        """Puts any callback into the same transaction."""
-        changes.outbox.append(event)
+    def _tell_sessions(self, changes: Changes, message: Message, options: dict[str, Any]) -> None:
+        submission = message.submission
+        for wished in wishes_of(options, submission.client_ref):
+            if not wished.wish.is_met(message.state):
+                continue
+            event = OutboxEvent(
+                id=self._ids.take(1),
+                account_id=submission.account_id,
+                message_id=message.id,
+                kind=RECEIPT,
+                payload=receipt_payload(message, wished, at_ms=changes.now_ms),
+                created_at=changes.now_ms,
+                next_try_at=changes.now_ms,
+            )
+            self.put_event(changes, event, by_session=True)
+
+    def put_event(self, changes: Changes, event: OutboxEvent, *, by_session: bool = False) -> None:
+        """Puts any callback, or what a session of the account is to be told, into the same
+        transaction."""
+        (changes.by_session if by_session else changes.outbox).append(event)
         changes.rows[INSERT_OUTBOX].append(
             (
                 event.id,
@@ -196,7 +221,7 @@ class Bookkeeping:
                 event.message_id,
                 event.kind,
                 encode_json(event.payload),
-                0,
+                int(CallEnd.FOR_SESSION if by_session else CallEnd.WAITING),
                 0,
                 event.next_try_at,
                 event.created_at,

@@ -56,10 +56,13 @@ class Receipts:
         clock: Callable[[], int],
         metrics: Metrics,
         offer: Callable[[list[OutboxEvent]], None],
+        offer_sessions: Callable[[list[OutboxEvent]], None],
         owner_of: Callable[[str], int],
+        has_incoming_sessions: Callable[[int], bool],
     ) -> None:
-        """`offer` takes callbacks that have just been committed; `owner_of(number)` is the account
-        that a service number belongs to, 0 for nobody's."""
+        """`offer` takes callbacks that have just been committed, `offer_sessions` what sessions
+        are to be told; `owner_of(number)` is the account that a service number belongs to, 0 for
+        nobody's; `has_incoming_sessions(account_id)`: such messages go to its sessions."""
         self._journal = journal
         self._database = database
         self._tracker = tracker
@@ -68,6 +71,8 @@ class Receipts:
         self._clock = clock
         self._metrics = metrics
         self._offer = offer
+        self._offer_sessions = offer_sessions
+        self._has_incoming_sessions = has_incoming_sessions
         self._owner_of = owner_of
         # connector id -> external id -> receipts that came before their answer, with their arrival
         self._early: dict[int, dict[str, list[tuple[int, ReceiptReport, Stored]]]] = {}
@@ -166,6 +171,7 @@ class Receipts:
                 )
             )
             if account_id:
+                by_session = self._has_incoming_sessions(account_id)
                 payload = incoming_payload(
                     incoming_id=incoming_id,
                     source=message.source,
@@ -181,14 +187,18 @@ class Receipts:
                     kind="incoming",
                     payload=payload,
                     created_at=changes.now_ms,
+                    next_try_at=changes.now_ms if by_session else None,
                 )
-                self._books.put_event(changes, event)
+                self._books.put_event(changes, event, by_session=by_session)
         self._write(changes, on_stored)
 
     def written(self, changes: Changes, entry: Entry) -> None:
         """An entry with these changes has come to its end: its callbacks may go."""
-        if entry.error is None and changes.outbox:
-            self._offer(changes.outbox)
+        if entry.error is None:
+            if changes.outbox:
+                self._offer(changes.outbox)
+            if changes.by_session:
+                self._offer_sessions(changes.by_session)
 
     async def _look_up(
         self,

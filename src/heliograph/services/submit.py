@@ -33,6 +33,7 @@ from heliograph.services.ids import ClientRefs, Ids, IdsExhausted
 from heliograph.services.limits import RequestLimits
 from heliograph.storage.journal import BulkRows, Entry, Journal, JournalClosed, StorageDown
 from heliograph.storage.statements import (
+    HIDE_MESSAGES,
     INSERT_MESSAGES,
     INSERT_PARTS,
     INSERT_SUBMISSIONS,
@@ -115,18 +116,27 @@ class _Acceptance:
         "now_ms",
         "part_count",
         "plan",
+        "replaces",
         "request",
         "rows",
     )
 
     def __init__(
-        self, request: SendRequest, plan: Plan, *, now_ms: int, done: Done, rows: BulkRows | None
+        self,
+        request: SendRequest,
+        plan: Plan,
+        *,
+        now_ms: int,
+        done: Done,
+        rows: BulkRows | None,
+        replaces: Message | None,
     ) -> None:
         self.request = request
         self.plan = plan
         self.now_ms = now_ms
         self.done = done
         self.rows = rows
+        self.replaces = replaces
         self.client_ref = request.client_ref
         self.code = _make_code(plan)
         self.changes = Changes(now_ms)
@@ -173,18 +183,28 @@ class Submit:
         self.begin(request, lambda end: None if future.done() else future.set_result(end))
         return await future
 
-    def begin(self, request: SendRequest, done: Done, *, rows: BulkRows | None = None) -> None:
+    def begin(
+        self,
+        request: SendRequest,
+        done: Done,
+        *,
+        rows: BulkRows | None = None,
+        replaces: Message | None = None,
+    ) -> None:
         """As `send`, without a task: `done` is told the end, now or in the moment of the commit.
 
-        `rows` are written in the same transaction, also when a refused message is stored; requests
-        of one caller end in their order unless one has to wait for its number.
+        `rows` are written in the same transaction, also when a refused message is stored. Instead
+        of `replaces`, a message that waits for its time: that one ends without charge in the same
+        transaction; when the request is refused nothing is stored and it stays.
         """
         now_ms = self._clock()
         plan = self._plan(request, now_ms, is_estimate=False)
         if isinstance(plan, Refusal):
             done(self._refuse(plan))
             return
-        acceptance = _Acceptance(request, plan, now_ms=now_ms, done=done, rows=rows)
+        acceptance = _Acceptance(
+            request, plan, now_ms=now_ms, done=done, rows=rows, replaces=replaces
+        )
         if not acceptance.client_ref:
             number = self._refs.try_next(request.account.id)
             if number is None:
@@ -311,6 +331,10 @@ class Submit:
         rows[INSERT_SUBMISSIONS].append(submission_row(submission))
         if acceptance.rows:
             rows.update(acceptance.rows)
+        if (old := acceptance.replaces) is not None:
+            rows[HIDE_MESSAGES].append((old.id, 1))
+            end = (old.id, int(MessageState.DELETED), 0, 0, now_ms, None)
+            acceptance.changes.finals.append(end)
         valid_ms = request.valid_ms or self._default_valid_ms
         first_id = self._ids.take(len(plan.drafts))
         single = plan.drafts[0] if len(plan.drafts) == 1 else None
@@ -383,6 +407,9 @@ class Submit:
         """Keeps a message that was refused as a whole: its id can be asked for (codes, section
         1)."""
         plan, now_ms = acceptance.plan, acceptance.now_ms
+        if acceptance.replaces is not None:
+            acceptance.done(self._refuse(refusal))
+            return
         submission = self._submission(acceptance)
         changes = Changes(now_ms)
         changes.rows[INSERT_SUBMISSIONS].append(submission_row(submission))
