@@ -32,11 +32,12 @@ from heliograph.connectors.settings import SettingsError
 from heliograph.gateways.http.app import HttpGateway
 from heliograph.gateways.http.certificates import TlsFiles
 from heliograph.gateways.http.ports import HttpSettings
+from heliograph.gateways.http.protocol import ConnectionLimits
 from heliograph.gateways.http.server import HttpServer
 from heliograph.gateways.smtp.intake import MailIntake
 from heliograph.gateways.smtp.ports import MailSettings
 from heliograph.gateways.smtp.server import MailServer
-from heliograph.httpclient import HttpClient
+from heliograph.httpclient import HttpClient, HttpError
 from heliograph.observability import Metrics, compose_health, set_up_logging
 from heliograph.services.administration import ensure_first_account
 from heliograph.services.authentication import Authentication
@@ -336,6 +337,7 @@ class Runtime:
                 zone=timezone(timedelta(minutes=self.config.sending.timezone_minutes)),
                 trusted_proxies=tuple(ip_network(n) for n in http.trusted_proxies),
                 max_body_bytes=http.max_body_bytes,
+                fetch=self._fetch_file,
                 health=self.health,
                 metrics=self._render_metrics,
             ),
@@ -351,12 +353,26 @@ class Runtime:
 
     async def _open(self, gateway: HttpGateway, listen: str, tls: TlsFiles | None) -> int:
         host, port = parse_listen(listen)
-        server = HttpServer(gateway, host=host, port=port, tls=tls)
+        http = self.config.http
+        limits = ConnectionLimits(
+            idle_s=http.keep_alive_s,
+            # Tiny chunks take more on the wire than in memory.
+            max_request_bytes=2 * http.max_body_bytes,
+        )
+        server = HttpServer(gateway, host=host, port=port, tls=tls, limits=limits)
         bound = await server.start()
         self._servers.append(server)
         scheme = "http" if tls is None else "https"
         self._announce(f"listening on {scheme}://{host}:{bound[0][1]}")
         return bound[0][1]
+
+    async def _fetch_file(self, url: str) -> bytes | None:
+        try:
+            answer = await self.client.get(url, self.config.http.max_body_bytes)
+        except HttpError as error:
+            _log.info("file not fetched", reason=str(error))
+            return None
+        return answer.body if answer.status == 200 else None
 
     async def _open_mail_door(self) -> int:
         smtp = self.config.smtp

@@ -6,7 +6,7 @@ nothing by itself. Shapes are protocols, so that a test hands in its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta, timezone, tzinfo
 from ipaddress import IPv4Network, IPv6Network
@@ -126,13 +126,13 @@ class HttpSettings:
     """Settings of the door.
 
     `zone` is the zone of dates in replies. `trusted_proxies`: peers whose `X-Forwarded-For` is
-    believed. `fetches_files`: whether the platform can fetch `fileurl`; without it such a request
-    is refused. `health` gives what `/health` shows as JSON, `metrics` the text of `/metrics`.
+    believed. `fetch` gets the file of a `fileurl`, None when it can not be had; without it
+    such a request is refused. `health` gives what `/health` shows as JSON, `metrics` the text of `/metrics`.
     """
 
     zone: tzinfo = timezone(timedelta(hours=3))
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     max_body_bytes: int = MAX_BODY_BYTES
-    fetches_files: bool = False
+    fetch: Callable[[str], Awaitable[bytes | None]] | None = None
     health: Callable[[], dict[str, Any]] | None = None
     metrics: Callable[[], bytes] | None = None
