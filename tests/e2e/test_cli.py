@@ -229,12 +229,13 @@ def test_a_simulated_operator(gateway: Gateway) -> None:
             *("--set", "system_id=me"),
         )
         command(gateway, "route", "add", "--connector", "sim", "--prefix", "4477", "--order", "1")
-        wait_for(
-            lambda: (
-                send(gateway, "447700900123", "over there") and gateway.metric("heliograph") >= 0
-            ),
-            what="the message",
-        )
+
+        def goes_there() -> bool:
+            number = send(gateway, "447700900123", "over there")
+            (story,) = ask(gateway, "message", "show", number, "--account", LOGIN)
+            return any("sim took it" in event["what"] for event in story["events"])
+
+        wait_for(goes_there, what="a message by the new route")
         told = [json.loads(output.readline()) for _ in range(3)]
     message, *receipts = told
     assert (message["event"], message["system_id"], message["text"]) == (
