@@ -5,7 +5,8 @@ What is different from aiosmtpd, and why:
 - orders are one long line, so lines are as long as a mail may be;
 - a mail above the limit is thrown away while it comes and not kept, with or without line ends in
   it; a client that does not stop sending is cut off;
-- a mail that has come whole is carried out even when the client does not wait for the reply;
+- a mail that has come whole is carried out even when the client does not wait for the reply, and
+  a client that has closed its own side still gets the replies to what it sent before;
 - nothing is logged of what strangers send: commands and bodies hold passwords and people's numbers.
 
 Credentials of AUTH are always accepted, as client programs have settings for a mail relay's login
@@ -112,6 +113,17 @@ class MailHandler:
         return TRY_LATER
 
 
+class _Reader(asyncio.StreamReader):
+    """A reader whose end ends the session: any other exception is a bad command to aiosmtpd."""
+
+    async def readuntil(self, separator: Any = b"\n") -> bytes:
+        """As the original; raises CancelledError at the end of the stream."""
+        try:
+            return await super().readuntil(separator)
+        except asyncio.IncompleteReadError:
+            raise asyncio.CancelledError from None
+
+
 class MailSession(SMTP):
     """The protocol object of one connection."""
 
@@ -146,6 +158,10 @@ class MailSession(SMTP):
             command_call_limit=_CALL_LIMITS,
             loop=asyncio.get_running_loop(),
         )
+        reader = _Reader(limit=self.line_length_limit, loop=self.loop)
+        asyncio.StreamReaderProtocol.__init__(
+            self, reader, client_connected_cb=self._cb_client_connected, loop=self.loop
+        )
         self._mail_s = settings.mail_s
         self._on_made = on_made
         self._on_lost = on_lost
@@ -165,6 +181,12 @@ class MailSession(SMTP):
         """The end of the connection."""
         self._on_lost(self)
         super().connection_lost(error)
+
+    def eof_received(self) -> bool | None:
+        """The client has sent its last byte; what it sent before is answered."""
+        if self.session is not None and self.session.ssl is not None:
+            return super().eof_received()  # TLS has no half-open connections
+        return asyncio.StreamReaderProtocol.eof_received(self)
 
     def end(self, reply: str) -> None:
         """Closes the connection, with a last reply."""
@@ -237,7 +259,7 @@ class MailSession(SMTP):
             if size > _MAX_DRAINED_BYTES:
                 await self.push(_TOO_LARGE)
                 self.abort()
-                raise ConnectionResetError
+                raise asyncio.CancelledError
         return None if size > limit else b"".join(lines)
 
 
