@@ -66,6 +66,10 @@ def mask(text: str) -> str:
     return _PHONE.sub(r"\1***\2", text)
 
 
+# Libraries whose notes about themselves say nothing to an operator.
+_CHATTY = ("alembic", "uvicorn")
+
+
 def set_up_logging(level: str, format: str, stream: TextIO | None = None) -> None:
     """Sends structlog and the standard library's loggers to one stream (standard error).
 
@@ -97,6 +101,8 @@ def set_up_logging(level: str, format: str, stream: TextIO | None = None) -> Non
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

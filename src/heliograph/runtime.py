@@ -142,7 +142,7 @@ class Runtime:
         await self._open_doors()
         (data_dir / "ports.json").write_text(json.dumps(self.ports))
         if password is not None:
-            self._announce(f"first start: the account 'admin' has the password {password}")
+            self._announce(_welcome(password, self.ports["http"]))
         gc.collect()
         gc.freeze()
 
@@ -421,6 +421,21 @@ class Runtime:
                 counts[key] = counts.get(key, 0) + 1
         self.metrics.set_binds(counts)
         return self.metrics.render()
+
+
+def _welcome(password: str, port: int | None) -> str:
+    """What a new installation shows once."""
+    lines = [f"first start: account admin, password {password} (it is not shown again)"]
+    if port:
+        address = f"http://127.0.0.1:{port}/sys/send.php"
+        query = f"login=admin&psw={password}&phones=79161234567&mes=Hello"
+        lines += [
+            "a first message, to the virtual network:",
+            f"  curl '{address}?{query}'",
+            "and what arrived there:",
+            "  heliograph inbox",
+        ]
+    return "\n".join(lines)
 
 
 def _abilities_of(kind: str, settings: dict[str, Any]) -> frozenset[Any]:
