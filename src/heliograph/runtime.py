@@ -75,6 +75,9 @@ _SWITCH_INTERVAL_S = 0.0005
 _GC_THRESHOLDS = (100_000, 50, 100)
 
 
+Welcome = Callable[[str, int | None], str]
+
+
 def now_ms() -> int:
     """UTC epoch milliseconds."""
     return time.time_ns() // 1_000_000
@@ -103,12 +106,20 @@ class Services:
 class Runtime:
     """One running gateway. `ports` is filled by `start`."""
 
-    def __init__(self, config: Config, *, announce: Callable[[str], None] = print) -> None:
-        """`announce` shows a line to the person who started the program."""
+    def __init__(
+        self,
+        config: Config,
+        *,
+        announce: Callable[[str], None] = print,
+        welcome: Welcome = lambda password, _port: f"first start: password {password}",
+    ) -> None:
+        """`announce` shows a line to the person who started the program; `welcome` makes what a
+        new installation shows once, of the first account's password and the HTTP port."""
         self.config = config
         self.ports: dict[str, int | None] = {"http": None, "https": None, "smtp": None}
         self.metrics = Metrics()
         self._announce = announce
+        self._welcome = welcome
         self._lock: IO[str] | None = None
         self._connectors: dict[int, ConnectorConfig] = {}
         self._syncing = asyncio.Lock()
@@ -142,7 +153,7 @@ class Runtime:
         await self._open_doors()
         (data_dir / "ports.json").write_text(json.dumps(self.ports))
         if password is not None:
-            self._announce(_welcome(password, self.ports["http"]))
+            self._announce(self._welcome(password, self.ports["http"]))
         gc.collect()
         gc.freeze()
 
@@ -423,21 +434,6 @@ class Runtime:
         return self.metrics.render()
 
 
-def _welcome(password: str, port: int | None) -> str:
-    """What a new installation shows once."""
-    lines = [f"first start: account admin, password {password} (it is not shown again)"]
-    if port:
-        address = f"http://127.0.0.1:{port}/sys/send.php"
-        query = f"login=admin&psw={password}&phones=79161234567&mes=Hello"
-        lines += [
-            "a first message, to the virtual network:",
-            f"  curl '{address}?{query}'",
-            "and what arrived there:",
-            "  heliograph inbox",
-        ]
-    return "\n".join(lines)
-
-
 def _abilities_of(kind: str, settings: dict[str, Any]) -> frozenset[Any]:
     connector = registry.build(id=0, name="", kind=kind, settings=settings)
     return connector.carries
@@ -466,7 +462,7 @@ def _lock_folder(data_dir: Path) -> IO[str]:
     return handle
 
 
-async def serve(config: Config, announce: Callable[[str], None] = print) -> int:
+async def serve(config: Config, announce: Callable[[str], None], welcome: Welcome) -> int:
     """Runs a gateway until SIGINT or SIGTERM; a second signal ends at once. Returns the exit code.
     Raises OSError when it could not start."""
     set_up_logging(config.log.level, config.log.format)
@@ -482,7 +478,7 @@ async def serve(config: Config, announce: Callable[[str], None] = print) -> int:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
-    runtime = Runtime(config, announce=announce)
+    runtime = Runtime(config, announce=announce, welcome=welcome)
     try:
         await runtime.start()
     except StorageDown as error:

@@ -58,7 +58,7 @@ def _run(config: Config) -> int:
 
     try:
         with asyncio.Runner(loop_factory=factory) as runner:
-            return runner.run(serve_until_stopped(config, click.echo))
+            return runner.run(serve_until_stopped(config, click.echo, _welcome))
     except SchemaUnknown as error:
         raise Failure(f"{error}; start that version", ExitCode.STORAGE) from None
     except OSError as error:
@@ -67,3 +67,18 @@ def _run(config: Config) -> int:
         ) from error
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+
+
+def _welcome(password: str, port: int | None) -> str:
+    """What a new installation shows once."""
+    lines = [f"first start: account admin, password {password} (it is not shown again)"]
+    if port:
+        address = f"http://127.0.0.1:{port}/sys/send.php"
+        query = f"login=admin&psw={password}&phones=79161234567&mes=Hello"
+        lines += [
+            "a first message, to the virtual network:",
+            f"  curl '{address}?{query}'",
+            "and what arrived there:",
+            "  heliograph inbox",
+        ]
+    return "\n".join(lines)
