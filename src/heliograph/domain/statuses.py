@@ -1,6 +1,7 @@
 """States as clients see them: the one table from `MessageState` to the API's status numbers.
 
-Meanings and names: code tables, section 3; which status a state becomes is section 1.8 of status.php.
+Meanings and names: code tables, section 3; which status a state becomes is section 1.8 of
+status.php.
 """
 
 from __future__ import annotations

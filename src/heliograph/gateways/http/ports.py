@@ -126,8 +126,9 @@ class HttpSettings:
     """Settings of the door.
 
     `zone` is the zone of dates in replies. `trusted_proxies`: peers whose `X-Forwarded-For` is
-    believed. `fetch` gets the file of a `fileurl`, None when it can not be had; without it
-    such a request is refused. `health` gives what `/health` shows as JSON, `metrics` the text of `/metrics`.
+    believed. `fetch` gets the file of a `fileurl`, None when it can not be had; without it such a
+    request is refused. `health` gives what `/health` shows as JSON, `metrics` the text of
+    `/metrics`.
     """
 
     zone: tzinfo = timezone(timedelta(hours=3))
