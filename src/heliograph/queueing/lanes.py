@@ -18,8 +18,8 @@ from heliograph.domain.messages import Part
 
 __all__ = ["LANE_CAPACITY", "Lanes"]
 
-# Parts of one account in memory per connector: a few seconds of a fast upstream.
-LANE_CAPACITY = 10_000
+# Parts of one account in memory per connector: a few seconds of a fast upstream, some 30 MB.
+LANE_CAPACITY = 30_000
 _QUANTUM = 32
 _LOW_TURN = 8
 

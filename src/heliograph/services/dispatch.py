@@ -187,8 +187,11 @@ class Dispatch:
     def enqueue(self, messages: Iterable[Message], *, is_bulk: bool) -> None:
         """Messages that are committed and wait for a slot."""
         touched: dict[int, Upstream] = {}
+        best: dict[tuple[int, ...], int] = {}
         for message in messages:
-            connector_id = self._best(message)
+            connector_id = best.get(message.route, -1)
+            if connector_id < 0:
+                connector_id = best[message.route] = self._best(message)
             upstream = self._upstreams.get(connector_id)
             if upstream is None:
                 continue  # stays on disk until its connector is attached again

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 
 import structlog
 
@@ -92,10 +92,15 @@ def message_row(m: Message, final_at: int) -> tuple[object, ...]:
         final_at,
         m.own_text,
         m.own_sender,
-        ",".join(map(str, m.route)),
+        _join_route(m.route),
         None,
         0,
     )
+
+
+@lru_cache(maxsize=10_000)
+def _join_route(route: tuple[int, ...]) -> str:
+    return ",".join(map(str, route))
 
 
 def part_row(part: Part) -> tuple[object, ...]:
