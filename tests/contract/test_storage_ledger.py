@@ -77,12 +77,12 @@ async def _some_traffic(books: Books) -> int:
 
 
 TAMPERING = {
-    "a balance": "UPDATE balances SET balance_micros = balance_micros + 1 WHERE account_id = 1",
+    "a balance": "UPDATE balances SET balance_micros = balance_micros + 1 WHERE purse_id = 1",
     "a payment": "UPDATE transfers SET amount_micros = amount_micros + 1 WHERE kind = 4",
     "an effect": "UPDATE transfers SET effect_micros = effect_micros - 1 WHERE kind = 1",
-    "a reserve gone": "DELETE FROM transfers WHERE kind = 1 AND account_id = 1",
+    "a reserve gone": "DELETE FROM transfers WHERE kind = 1 AND purse_id = 1",
     "a void gone": "DELETE FROM transfers WHERE kind = 3",
-    "a post doubled": "INSERT INTO transfers SELECT id + 500, account_id, kind, amount_micros, "
+    "a post doubled": "INSERT INTO transfers SELECT id + 500, purse_id, kind, amount_micros, "
     "effect_micros, count, created_at, note FROM transfers WHERE kind = 2",
     "a price": "UPDATE messages SET price_micros = price_micros - 1 WHERE price_micros = 50",
     "a charge": "UPDATE messages SET charged_micros = 31 WHERE charged_micros = 30",
@@ -91,7 +91,7 @@ TAMPERING = {
     "a submission gone": "DELETE FROM submissions WHERE payer_id <> account_id",
     "another payer": "UPDATE messages SET payer_id = 1 WHERE payer_id = 2",
     "another transfer": "UPDATE submissions SET transfer_id = 4711 WHERE transfer_id <> 0",
-    "a payment made a move": "UPDATE transfers SET kind = 5 WHERE kind = 4 AND account_id = 2",
+    "a payment made a move": "UPDATE transfers SET kind = 5 WHERE kind = 4 AND purse_id = 2",
 }
 
 
@@ -113,7 +113,7 @@ async def test_the_audit_names_whose_and_how_much(books: Books) -> None:
     account = await _some_traffic(books)
     async with books.database.write() as connection:
         await connection.execute(
-            text("UPDATE balances SET balance_micros = balance_micros + 7 WHERE account_id = :id"),
+            text("UPDATE balances SET balance_micros = balance_micros + 7 WHERE purse_id = :id"),
             {"id": account},
         )
     [problem] = (await books.audit()).problems

@@ -10,9 +10,21 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum, unique
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-__all__ = ["MAX_LOGIN_CHARS", "Account", "check_login", "check_password", "credential_digests"]
+from heliograph.domain.ledger import ELECTRONIC_TYPES
+from heliograph.domain.messages import MessageType
+from heliograph.domain.policies import Policy
+
+__all__ = [
+    "MAX_LOGIN_CHARS",
+    "Account",
+    "AccountKind",
+    "check_login",
+    "check_password",
+    "credential_digests",
+]
 
 MAX_LOGIN_CHARS = 64
 _LOGIN = re.compile(r"[^\s:\x00-\x1f]{1,64}")
@@ -20,12 +32,37 @@ _MD5 = re.compile(r"[0-9a-f]{32}")
 _SHA1 = re.compile(r"[0-9a-f]{40}")
 
 
+@unique
+class AccountKind(IntEnum):
+    """What a sub-client has of its own; the numbers are those of `type` (users.php, section 5)."""
+
+    OWN = 0  # its own tariff plan and balance
+    SHARED_PLAN = 1  # its own balance, the plan of the main account
+    SHARED = 2  # plan and balance of the main account
+    SHARED_BALANCE = 3  # its own plan, the balance of the main account
+    LOGIN = 4  # another login of the main account
+
+    @property
+    def shares_balance(self) -> bool:
+        """Whether the main account pays."""
+        return self >= AccountKind.SHARED
+
+    @property
+    def shares_plan(self) -> bool:
+        """Whether it pays the prices of the main account."""
+        return self not in (AccountKind.OWN, AccountKind.SHARED_BALANCE)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """A snapshot of one account. Money lives in the ledger, not here.
 
     `payer_id` is the account whose balance pays (its own id unless the balance is shared).
-    `networks` empty: any address may log in. `parent_id` 0: an account of the operator's own.
+    `electronic_id` is the payer's electronic purse, 0 when it has none. `networks` empty: any
+    address may log in. `parent_id` 0: an account of the operator's own; else that of its main
+    account, and `kind` says what it shares with it: `payer_id`, `plan_id` and `currency` are what
+    follows from that. `actor_id` is set when somebody with an additional login acts as this
+    account: the id of that login. `policy` is what `settings` say about sending, None: nothing.
 
     `smpp_hash` empty: sessions log in with the account's password. `smpp_binds`, `smpp_window` and
     `smpp_rate` (messages a second) 0: those of the configuration. Until `smpp_trace_until` (epoch
@@ -37,7 +74,10 @@ class Account:
     id: int
     login: str
     payer_id: int
+    electronic_id: int = 0
     parent_id: int = 0
+    kind: AccountKind = AccountKind.OWN
+    actor_id: int = 0
     plan_id: int = 0
     currency: str = "RUR"
     credit_micros: int = 0
@@ -57,6 +97,7 @@ class Account:
     smpp_rate: int = 0
     smpp_trace_until: int = 0
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    policy: Policy | None = None
 
     @property
     def has_sessions(self) -> bool:
@@ -66,6 +107,22 @@ class Account:
     def is_on(self, flag: str) -> bool:
         """Whether a flag of the settings, such as ``mfl[5]``, is switched on."""
         return self.settings.get(flag, "0") not in ("", "0")
+
+    @property
+    def is_told_statuses(self) -> bool:
+        """Whether its handler hears of statuses: yes, unless ``fl[10]`` was switched off."""
+        return bool(self.callback_url) and self.settings.get("fl[10]", "1") not in ("", "0")
+
+    @property
+    def is_told_incoming(self) -> bool:
+        """Whether its handler gets incoming messages: yes, unless ``fl[11]`` was switched off."""
+        return bool(self.callback_url) and self.settings.get("fl[11]", "1") not in ("", "0")
+
+    def purse_for(self, type: MessageType) -> int:
+        """The purse that pays for messages of a type (see `domain.ledger`)."""
+        if self.electronic_id and type in ELECTRONIC_TYPES:
+            return self.electronic_id
+        return self.payer_id
 
     def admits(self, address: str) -> bool:
         """True when a request from this address may log in."""

@@ -7,15 +7,32 @@ Accepting *reserves* the price of a message: the balance goes down at once. The 
 
 Many messages of one batch share one transfer row; every submission names the reserve that it is
 part of. A message is resolved when it becomes final, which happens once: the storage guards it.
+
+An account has an ordinary balance, and may have a second, *electronic* one (users.php reference,
+section 1). Each is a *purse* with a balance and transfers of its own; a purse is named by a number,
+the account's id for the ordinary one and its negative for the electronic one, so that one number
+says who pays. An electronic purse pays for what needs no mobile network; it begins with the first
+payment into it, and before that the ordinary purse pays for everything.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum, unique
 
-from heliograph.domain.messages import MessageState
+from heliograph.domain.messages import MessageState, MessageType
 
-__all__ = ["TransferKind", "charge_for"]
+__all__ = ["ELECTRONIC_TYPES", "TransferKind", "charge_for", "owner_of_purse", "purse_of"]
+
+ELECTRONIC_TYPES = frozenset(
+    {
+        MessageType.CALL,
+        MessageType.EMAIL,
+        MessageType.VIBER,
+        MessageType.SOCIAL,
+        MessageType.WHATSAPP,
+        MessageType.TELEGRAM,
+    }
+)
 
 
 @unique
@@ -26,8 +43,18 @@ class TransferKind(IntEnum):
     POST = 2  # effect: 0 (the money left with the reserve)
     VOID = 3  # effect: +amount
     PAYMENT = 4  # effect: +amount, may be negative
-    MOVE = 5  # between two accounts: two rows whose effects sum to zero
+    MOVE = 5  # between two purses: a row on either side, worth the same
     RENT = 6  # effect: -amount
+
+
+def purse_of(account_id: int, *, is_electronic: bool) -> int:
+    """The number of a purse of an account."""
+    return -account_id if is_electronic else account_id
+
+
+def owner_of_purse(purse_id: int) -> int:
+    """Id of the account whose purse it is."""
+    return abs(purse_id)
 
 
 def charge_for(

@@ -36,6 +36,8 @@ class Refusal(Enum):
     NUMBER_LIMIT = "the limit of messages to one number is reached"
     ACCOUNT_LIMIT = "the account's limit of messages is reached"
     OUTSIDE_HOURS = "outside the hours in which the account may send"
+    CODE_DENIED = "the account may not send to numbers of this code"
+    MAILINGS_DENIED = "the account may not send, or not so many messages at once"
     OVERLOADED = "the gateway takes no messages at the moment; nothing was accepted"
     SYSTEM_ERROR = "an unexpected error; nothing was accepted"
 
@@ -52,5 +54,7 @@ RECIPIENT_OUTCOMES: dict[Refusal, tuple[MessageState, int]] = {
     Refusal.NUMBER_LIMIT: (MessageState.FORBIDDEN, 251),
     Refusal.ACCOUNT_LIMIT: (MessageState.FORBIDDEN, 247),
     Refusal.OUTSIDE_HOURS: (MessageState.FORBIDDEN, 246),
+    Refusal.CODE_DENIED: (MessageState.FORBIDDEN, 250),
+    Refusal.MAILINGS_DENIED: (MessageState.FORBIDDEN, 244),
     Refusal.DUPLICATE: (MessageState.FORBIDDEN, 251),
 }

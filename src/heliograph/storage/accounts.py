@@ -14,11 +14,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, TypedDict, Unpack
 
 import msgspec
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.domain.accounts import Account
+from heliograph.domain.accounts import Account, AccountKind
+from heliograph.domain.policies import policy_of
 from heliograph.storage import revisions
 from heliograph.storage.schema import accounts, api_keys, balances
 
@@ -33,10 +34,13 @@ __all__ = [
     "disable_api_key",
     "find_account",
     "has_accounts",
+    "has_electronic_purse",
     "hash_api_key",
     "list_accounts",
     "list_api_keys",
     "load_accounts",
+    "open_electronic_purse",
+    "rename_account",
     "set_credit",
     "update_account",
 ]
@@ -57,10 +61,13 @@ class AccountFields(TypedDict, total=False):
     """What can be set on an account; meanings as in `domain.accounts.Account`.
 
     `payer_id` 0: the account pays for itself. `networks`: CIDR blocks. `settings` replaces all of
-    them: see `change_settings`.
+    them: see `change_settings`. What sub-clients share with their main account is kept up by
+    `storage.subclients`: nobody else sets `parent_id` and `kind`, or changes a plan or a currency
+    of an account that has sub-clients.
     """
 
     parent_id: int
+    kind: AccountKind
     payer_id: int
     plan_id: int
     currency: str
@@ -107,7 +114,7 @@ async def create_account(
     except IntegrityError as error:
         raise LoginTaken(f"the login {login!r} is taken") from error
     account_id = int(made.scalar_one())
-    await connection.execute(insert(balances).values(account_id=account_id))
+    await connection.execute(insert(balances).values(purse_id=account_id, account_id=account_id))
     await revisions.bump(connection)
     return account_id
 
@@ -143,11 +150,47 @@ async def set_credit(connection: AsyncConnection, account_id: int, credit_micros
     """How far below zero the balance may go. Raises NoSuchAccount."""
     done = await connection.execute(
         update(balances)
-        .where(balances.c.account_id == account_id)
+        .where(balances.c.purse_id == account_id)
         .values(credit_micros=credit_micros)
     )
     if not done.rowcount:
         raise NoSuchAccount(f"there is no account {account_id}")
+    await revisions.bump(connection)
+
+
+async def rename_account(connection: AsyncConnection, account_id: int, login: str) -> None:
+    """Gives an account another login. Raises LoginTaken, NoSuchAccount."""
+    try:
+        async with connection.begin_nested():
+            done = await connection.execute(
+                update(accounts).where(accounts.c.id == account_id).values(login=login)
+            )
+    except IntegrityError as error:
+        raise LoginTaken(f"the login {login!r} is taken") from error
+    if not done.rowcount:
+        raise NoSuchAccount(f"there is no account {account_id}")
+    await revisions.bump(connection)
+
+
+async def has_electronic_purse(connection: AsyncConnection, account_id: int) -> bool:
+    """Whether the account has a second balance."""
+    found = await connection.scalar(
+        select(balances.c.purse_id).where(balances.c.purse_id == -account_id)
+    )
+    return found is not None
+
+
+async def open_electronic_purse(connection: AsyncConnection, account_id: int) -> None:
+    """Gives an account a second balance, unless it has one (see `domain.ledger`)."""
+    if await has_electronic_purse(connection, account_id):
+        return
+    try:
+        async with connection.begin_nested():
+            await connection.execute(
+                insert(balances).values(purse_id=-account_id, account_id=account_id)
+            )
+    except IntegrityError:  # somebody else was faster, or there is no such account
+        return
     await revisions.bump(connection)
 
 
@@ -179,9 +222,16 @@ async def load_accounts(
     limit: int | None = None,
 ) -> list[Account]:
     """Accounts in the order of their ids."""
+    second = balances.alias("second")
+    payer = case((accounts.c.payer_id == 0, accounts.c.id), else_=accounts.c.payer_id)
     query = (
-        select(accounts, balances.c.credit_micros)
-        .join(balances, balances.c.account_id == accounts.c.id)
+        select(
+            accounts,
+            balances.c.credit_micros,
+            func.coalesce(second.c.purse_id, 0).label("electronic_id"),
+        )
+        .join(balances, balances.c.purse_id == accounts.c.id)
+        .outerjoin(second, second.c.purse_id == -payer)
         .order_by(accounts.c.id)
     )
     if condition is not None:
@@ -260,9 +310,11 @@ def _columns(fields: AccountFields) -> dict[str, Any]:
 def _make_account(row: dict[str, Any]) -> Account:
     del row["created_at"]
     row["payer_id"] = row["payer_id"] or row["id"]
+    row["kind"] = AccountKind(row["kind"])
     for name in _FLAGS:
         row[name] = bool(row[name])
     text = row["networks"]
     row["settings"] = msgspec.json.decode(row["settings"], type=dict[str, str])
+    row["policy"] = policy_of(row["settings"])
     row["networks"] = tuple(ip_network(part) for part in text.split(",")) if text else ()
     return Account(**row)

@@ -13,10 +13,11 @@ from typing import Any
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.domain.ledger import TransferKind
-from heliograph.storage import counters
+from heliograph.domain.currencies import Exchange
+from heliograph.domain.ledger import TransferKind, owner_of_purse
+from heliograph.storage import counters, currencies
 from heliograph.storage.accounts import NoSuchAccount
-from heliograph.storage.schema import balances, transfers
+from heliograph.storage.schema import accounts, balances, messages, moves, transfers
 
 __all__ = [
     "AuditReport",
@@ -24,10 +25,12 @@ __all__ = [
     "Problem",
     "Transfer",
     "audit",
+    "has_open_messages",
     "list_transfers",
     "move",
     "pay",
     "read_balance",
+    "redenominate",
 ]
 
 # A broken ledger is seen from its first lines; the rest would only fill the terminal.
@@ -40,10 +43,10 @@ class NotCovered(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
-    """One row of the ledger. `effect_micros` is what it did to the balance."""
+    """One row of the ledger. `effect_micros` is what it did to the purse."""
 
     id: int
-    account_id: int
+    purse_id: int
     kind: TransferKind
     amount_micros: int
     effect_micros: int
@@ -76,29 +79,29 @@ class AuditReport:
         return not self.problems
 
 
-async def read_balance(connection: AsyncConnection, account_id: int) -> tuple[int, int]:
+async def read_balance(connection: AsyncConnection, purse_id: int) -> tuple[int, int]:
     """(balance, credit) in micros. Raises NoSuchAccount."""
     row = (
         await connection.execute(
             select(balances.c.balance_micros, balances.c.credit_micros).where(
-                balances.c.account_id == account_id
+                balances.c.purse_id == purse_id
             )
         )
     ).one_or_none()
     if row is None:
-        raise NoSuchAccount(f"there is no account {account_id}")
+        raise NoSuchAccount(f"there is no account {purse_id}")
     return row.balance_micros, row.credit_micros
 
 
 async def pay(
-    connection: AsyncConnection, account_id: int, amount_micros: int, *, now_ms: int, note: str = ""
+    connection: AsyncConnection, purse_id: int, amount_micros: int, *, now_ms: int, note: str = ""
 ) -> int:
-    """Adds to a balance, or takes from it (a negative amount); the new balance.
+    """Adds to a purse, or takes from it (a negative amount); the new balance.
 
     Raises NoSuchAccount, NotCovered.
     """
-    balance = await _adjust(connection, account_id, amount_micros)
-    await _record(connection, TransferKind.PAYMENT, [(account_id, amount_micros)], now_ms, note)
+    balance = await _adjust(connection, purse_id, amount_micros)
+    await _record(connection, TransferKind.PAYMENT, [(purse_id, amount_micros)], now_ms, note)
     return balance
 
 
@@ -110,25 +113,86 @@ async def move(
     amount_micros: int,
     now_ms: int,
     note: str = "",
+    is_taken: bool = False,
 ) -> tuple[int, int]:
-    """Moves money between two accounts; the new balances (from, to).
+    """Moves money between two purses, in between their currencies; the new balances (from, to).
 
-    Raises NoSuchAccount, NotCovered, ValueError (not a positive amount, twice the same account).
+    `is_taken`: the amount is in the currency of the purse that it goes to. Raises NoSuchAccount,
+    NotCovered, ValueError (not a positive amount, or nothing in the other currency; twice the
+    same purse).
     """
     if amount_micros <= 0 or from_id == to_id:
         raise ValueError("a move takes a positive amount from one account to another one")
-    effects = {from_id: -amount_micros, to_id: amount_micros}
-    # Rows are locked in the order of ids: two moves in opposite directions never wait in a circle.
-    after = {id: await _adjust(connection, id, effects[id]) for id in sorted(effects)}
-    await _record(connection, TransferKind.MOVE, list(effects.items()), now_ms, note)
-    return after[from_id], after[to_id]
+    # Rows are locked in the order of their numbers: two moves in opposite directions never wait
+    # in a circle. The rates are read behind the locks.
+    for id in sorted((from_id, to_id)):
+        await _adjust(connection, id, 0)
+    codes = await _currencies_of(connection, from_id, to_id)
+    exchange = Exchange.between(*codes, await currencies.load_rates(connection))
+    given = exchange.given_for(amount_micros) if is_taken else amount_micros
+    taken = amount_micros if is_taken else exchange.taken_for(amount_micros)
+    if not taken or not given:
+        raise ValueError("the amount is nothing in the other currency")
+    before = await _adjust(connection, from_id, -given), await _adjust(connection, to_id, taken)
+    await _record_move(
+        connection,
+        giver=(from_id, given, codes[0]),
+        taker=(to_id, taken, codes[1]),
+        exchange=exchange,
+        now_ms=now_ms,
+        note=note,
+    )
+    return before
+
+
+async def redenominate(
+    connection: AsyncConnection, purse_id: int, *, giver: str, taker: str, now_ms: int
+) -> None:
+    """Tells a purse's balance and credit in another currency, at the rate of the moment.
+
+    Nothing may be reserved in it (`has_open_messages`). Raises NoSuchAccount.
+    """
+    balance = await _adjust(connection, purse_id, 0)
+    exchange = Exchange.between(giver, taker, await currencies.load_rates(connection))
+    converted = exchange.taken_for(balance)
+    _, credit = await read_balance(connection, purse_id)
+    credit = max(exchange.taken_for(credit), -converted, 0)
+    await connection.execute(
+        update(balances)
+        .where(balances.c.purse_id == purse_id)
+        .values(balance_micros=converted, credit_micros=credit)
+    )
+    if balance or converted:
+        await _record_move(
+            connection,
+            giver=(purse_id, balance, giver),
+            taker=(purse_id, converted, taker),
+            exchange=exchange,
+            now_ms=now_ms,
+            note=f"from {giver} to {taker}",
+        )
+
+
+async def has_open_messages(connection: AsyncConnection, purse_ids: Sequence[int]) -> bool:
+    """Whether something is reserved in these purses."""
+    return (
+        await connection.scalar(
+            select(messages.c.id)
+            .where(
+                messages.c.final_at == 0,
+                messages.c.price_micros > 0,
+                messages.c.payer_id.in_(purse_ids),
+            )
+            .limit(1)
+        )
+    ) is not None
 
 
 async def list_transfers(
-    connection: AsyncConnection, account_id: int, *, before_id: int | None = None, limit: int = 100
+    connection: AsyncConnection, purse_id: int, *, before_id: int | None = None, limit: int = 100
 ) -> list[Transfer]:
-    """A page of an account's transfers, newest first."""
-    query = select(transfers).where(transfers.c.account_id == account_id)
+    """A page of a purse's transfers, newest first."""
+    query = select(transfers).where(transfers.c.purse_id == purse_id)
     if before_id is not None:
         query = query.where(transfers.c.id < before_id)
     rows = await connection.execute(query.order_by(transfers.c.id.desc()).limit(limit))
@@ -137,20 +201,30 @@ async def list_transfers(
     ]
 
 
-async def _adjust(connection: AsyncConnection, account_id: int, effect_micros: int) -> int:
+async def _adjust(connection: AsyncConnection, purse_id: int, effect_micros: int) -> int:
+    """Changes a balance and locks its row until the end of the transaction; the new balance."""
     row = (
         await connection.execute(
             update(balances)
-            .where(balances.c.account_id == account_id)
+            .where(balances.c.purse_id == purse_id)
             .values(balance_micros=balances.c.balance_micros + effect_micros)
             .returning(balances.c.balance_micros, balances.c.credit_micros)
         )
     ).one_or_none()
     if row is None:
-        raise NoSuchAccount(f"there is no account {account_id}")
+        raise NoSuchAccount(f"there is no account {purse_id}")
     if effect_micros < 0 and row.balance_micros + row.credit_micros < 0:
         raise NotCovered("the balance and the credit do not cover the amount")
     return int(row.balance_micros)
+
+
+async def _currencies_of(connection: AsyncConnection, *purse_ids: int) -> tuple[str, str]:
+    owners = [owner_of_purse(id) for id in purse_ids]
+    rows = await connection.execute(
+        select(accounts.c.id, accounts.c.currency).where(accounts.c.id.in_(owners))
+    )
+    found = {row.id: row.currency for row in rows}
+    return found[owners[0]], found[owners[1]]
 
 
 async def _record(
@@ -159,12 +233,13 @@ async def _record(
     effects: Sequence[tuple[int, int]],
     now_ms: int,
     note: str,
-) -> None:
+) -> int:
+    """Writes transfers; the id of the first one, the others follow it."""
     first = await counters.take(connection, "ids", len(effects))
     rows = [
         {
             "id": first + index,
-            "account_id": account_id,
+            "purse_id": purse_id,
             "kind": int(kind),
             "amount_micros": effect if kind is TransferKind.PAYMENT else abs(effect),
             "effect_micros": effect,
@@ -172,9 +247,38 @@ async def _record(
             "created_at": now_ms,
             "note": note,
         }
-        for index, (account_id, effect) in enumerate(effects)
+        for index, (purse_id, effect) in enumerate(effects)
     ]
     await connection.execute(insert(transfers), rows)
+    return first
+
+
+async def _record_move(
+    connection: AsyncConnection,
+    *,
+    giver: tuple[int, int, str],
+    taker: tuple[int, int, str],
+    exchange: Exchange,
+    now_ms: int,
+    note: str,
+) -> None:
+    """Writes the two sides; each is (purse, amount, currency)."""
+    effects = [(giver[0], -giver[1]), (taker[0], taker[1])]
+    first = await _record(connection, TransferKind.MOVE, effects, now_ms, note)
+    values = {
+        "id": first,
+        "taker_transfer_id": first + 1,
+        "giver_id": giver[0],
+        "taker_id": taker[0],
+        "given_micros": giver[1],
+        "taken_micros": taker[1],
+        "giver_currency": giver[2],
+        "taker_currency": taker[2],
+        "giver_rate": exchange.giver_rate,
+        "taker_rate": exchange.taker_rate,
+        "created_at": now_ms,
+    }
+    await connection.execute(insert(moves).values(values))
 
 
 # Each rule lists amounts that cancel out within every group: one pass over each table, whatever its
@@ -182,21 +286,21 @@ async def _record(
 _RULES = (
     (
         "the balance is the sum of the effects of its transfers",
-        "account",
-        "SELECT account_id AS subject, balance_micros AS amount FROM balances UNION ALL "
-        "SELECT account_id, -effect_micros FROM transfers",
+        "purse",
+        "SELECT purse_id AS subject, balance_micros AS amount FROM balances UNION ALL "
+        "SELECT purse_id, -effect_micros FROM transfers",
     ),
     (
         "what is reserved and neither posted nor voided is the price of the open messages",
-        "account",
-        "SELECT account_id AS subject, CASE kind WHEN 1 THEN amount_micros ELSE -amount_micros END "
+        "purse",
+        "SELECT purse_id AS subject, CASE kind WHEN 1 THEN amount_micros ELSE -amount_micros END "
         "AS amount FROM transfers WHERE kind IN (1, 2, 3) UNION ALL "
         "SELECT payer_id, -price_micros FROM messages WHERE final_at = 0",
     ),
     (
         "what is posted is the charge of the finished messages",
-        "account",
-        "SELECT account_id AS subject, amount_micros AS amount FROM transfers WHERE kind = 2 "
+        "purse",
+        "SELECT purse_id AS subject, amount_micros AS amount FROM transfers WHERE kind = 2 "
         "UNION ALL SELECT payer_id, -charged_micros FROM messages WHERE final_at <> 0",
     ),
     (
@@ -214,6 +318,13 @@ _RULES = (
         "WHEN kind = 5 AND abs(effect_micros) = amount_micros THEN effect_micros "
         "ELSE effect_micros + 1 END AS amount FROM transfers",
     ),
+    (
+        "a move between purses has its two sides",
+        "transfer",
+        "SELECT id AS subject, effect_micros AS amount FROM transfers WHERE kind = 5 UNION ALL "
+        "SELECT id, given_micros FROM moves UNION ALL "
+        "SELECT taker_transfer_id, -taken_micros FROM moves",
+    ),
 )
 # And two that are about rows, not sums.
 _ORPHANS = (
@@ -221,7 +332,7 @@ _ORPHANS = (
         "a submission names a reserve of its payer",
         "submission",
         "SELECT s.id, 0 FROM submissions s LEFT JOIN transfers t "
-        "ON t.id = s.transfer_id AND t.kind = 1 AND t.account_id = s.payer_id "
+        "ON t.id = s.transfer_id AND t.kind = 1 AND t.purse_id = s.payer_id "
         "WHERE s.transfer_id <> 0 AND t.id IS NULL",
     ),
     (
@@ -237,10 +348,12 @@ _ORPHANS = (
         "WHERE s.id IS NULL OR s.payer_id <> m.payer_id",
     ),
     (
-        "moves between accounts cancel out",
-        "ledger",
-        "SELECT 0, total FROM (SELECT sum(effect_micros) AS total FROM transfers WHERE kind = 5) "
-        "AS moves WHERE total <> 0",
+        "a side of a move is a transfer of the purse that it names",
+        "move",
+        "SELECT m.id, m.given_micros - m.taken_micros FROM moves m "
+        "LEFT JOIN transfers g ON g.id = m.id AND g.kind = 5 AND g.purse_id = m.giver_id "
+        "LEFT JOIN transfers t ON t.id = m.taker_transfer_id AND t.kind = 5 "
+        "AND t.purse_id = m.taker_id WHERE g.id IS NULL OR t.id IS NULL",
     ),
 )
 
@@ -263,15 +376,43 @@ async def audit(connection: AsyncConnection) -> AuditReport:
             break
         rows = await connection.execute(text(f"{statement} LIMIT {limit}"))
         problems += (
-            Problem(rule=rule, subject=f"{noun} {subject}", difference_micros=int(difference))
+            Problem(rule=rule, subject=_name(noun, subject), difference_micros=int(difference))
             for subject, difference in rows
         )
+    problems += await _audit_exchanges(connection, _MAX_PROBLEMS - len(problems))
     return AuditReport(
-        accounts=await _count(connection, "balances"),
+        accounts=await _count(connection, "accounts"),
         transfers=await _count(connection, "transfers"),
         messages=await _count(connection, "messages"),
         problems=tuple(problems),
     )
+
+
+def _name(noun: str, subject: int) -> str:
+    if noun != "purse":
+        return f"{noun} {subject}"
+    whose = f"account {owner_of_purse(subject)}"
+    return whose if subject > 0 else f"electronic balance of {whose}"
+
+
+async def _audit_exchanges(connection: AsyncConnection, limit: int) -> list[Problem]:
+    """Proves that the two sides of every move are worth the same.
+
+    In Python, whose integers hold the products of amounts and rates; there are few moves.
+    """
+    problems: list[Problem] = []
+    rows = await connection.stream(select(moves).order_by(moves.c.id))
+    async for row in rows:
+        exchange = Exchange(row.giver_rate, row.taker_rate)
+        if len(problems) < limit and not exchange.is_fair(row.given_micros, row.taken_micros):
+            problems.append(
+                Problem(
+                    rule="the two sides of a move are worth the same at its rates",
+                    subject=f"move {row.id}",
+                    difference_micros=row.given_micros - row.taken_micros,
+                )
+            )
+    return problems
 
 
 async def _count(connection: AsyncConnection, table: str) -> int:

@@ -23,10 +23,10 @@ __all__ = ["PostgresqlWriter"]
 
 # Locks are taken in the order of ids, so that two nodes never wait for each other in a circle.
 _FIXED = {
-    "lock_balances": "SELECT account_id, balance_micros, credit_micros FROM balances "
-    "WHERE account_id = ANY($1::bigint[]) ORDER BY account_id FOR UPDATE",
+    "lock_balances": "SELECT purse_id, balance_micros, credit_micros FROM balances "
+    "WHERE purse_id = ANY($1::bigint[]) ORDER BY purse_id FOR UPDATE",
     "adjust_balances": "UPDATE balances SET balance_micros = balance_micros + j.effect "
-    "FROM unnest($1::bigint[], $2::bigint[]) AS j(id, effect) WHERE account_id = j.id",
+    "FROM unnest($1::bigint[], $2::bigint[]) AS j(id, effect) WHERE purse_id = j.id",
     "take_counters": 'INSERT INTO counters AS c (name, "next") '
     "SELECT name, taken + 1 FROM unnest($1::text[], $2::bigint[]) AS j(name, taken) "
     'ON CONFLICT (name) DO UPDATE SET "next" = c."next" + excluded."next" - 1 '

@@ -73,7 +73,9 @@ accounts = Table(
     metadata,
     Column("id", _Id, primary_key=True),
     Column("login", Text, nullable=False, unique=True),
-    Column("parent_id", BigInteger, nullable=False, server_default="0"),
+    Column("parent_id", BigInteger, nullable=False, server_default="0", index=True),
+    Column("kind", SmallInteger, nullable=False, server_default="0"),  # of a sub-client
+    # What follows from the kind and the main account, kept up with every change of either:
     Column("payer_id", BigInteger, nullable=False, server_default="0"),  # 0: itself
     Column("plan_id", BigInteger, nullable=False, server_default="0"),
     Column("currency", Text, nullable=False, server_default="RUR"),
@@ -99,9 +101,19 @@ accounts = Table(
 balances = Table(
     "balances",
     metadata,
-    Column("account_id", _Id, ForeignKey("accounts.id"), primary_key=True),
+    # A purse: the account's id, or its negative for the electronic balance (domain.ledger).
+    Column("purse_id", _Id, primary_key=True, autoincrement=False),
+    Column("account_id", BigInteger, ForeignKey("accounts.id"), nullable=False),
     Column("balance_micros", BigInteger, nullable=False, server_default="0"),
     Column("credit_micros", BigInteger, nullable=False, server_default="0"),
+)
+
+currencies = Table(  # what one unit costs in the reference currency of the installation
+    "currencies",
+    metadata,
+    Column("code", Text, primary_key=True),
+    Column("rate_micros", BigInteger, nullable=False),
+    _moment("changed_at"),
 )
 
 api_keys = Table(
@@ -121,6 +133,8 @@ plans = Table(
     Column("id", _Id, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     Column("currency", Text, nullable=False, server_default="RUR"),
+    # Its number for main accounts, which give plans to their sub-clients; 0: not theirs to give.
+    Column("number", SmallInteger, nullable=False, server_default="0"),
 )
 
 rates = Table(
@@ -193,7 +207,7 @@ submissions = Table(
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=False),
     Column("account_id", BigInteger, nullable=False),
-    Column("payer_id", BigInteger, nullable=False),
+    Column("payer_id", BigInteger, nullable=False),  # a purse: see balances
     Column("client_ref", Text, nullable=False),
     Column("type", SmallInteger, nullable=False),
     Column("sender", Text, nullable=False),
@@ -304,14 +318,73 @@ transfers = Table(
     "transfers",
     metadata,
     Column("id", _Id, primary_key=True, autoincrement=False),
-    Column("account_id", BigInteger, nullable=False),
+    Column("purse_id", BigInteger, nullable=False),
     Column("kind", SmallInteger, nullable=False),
     Column("amount_micros", BigInteger, nullable=False),
     Column("effect_micros", BigInteger, nullable=False),  # what it did to the balance
     Column("count", Integer, nullable=False),  # messages in it
     Column("created_at", BigInteger, nullable=False),
     Column("note", Text, nullable=False),
-    Index("ix_transfers_account", "account_id", "id"),
+    Index("ix_transfers_purse", "purse_id", "id"),
+    Index(  # what was paid in, for statistics: payments only, as moves have their own table
+        "ix_transfers_payments",
+        "purse_id",
+        "created_at",
+        sqlite_where=text("kind = 4"),
+        postgresql_where=text("kind = 4"),
+    ),
+)
+
+moves = Table(  # the two sides of a transfer between purses, and the rates when it was made
+    "moves",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),  # the transfer of the giver
+    Column("taker_transfer_id", BigInteger, nullable=False),
+    Column("giver_id", BigInteger, nullable=False),  # purses
+    Column("taker_id", BigInteger, nullable=False),
+    Column("given_micros", BigInteger, nullable=False),
+    Column("taken_micros", BigInteger, nullable=False),
+    Column("giver_currency", Text, nullable=False),
+    Column("taker_currency", Text, nullable=False),
+    Column("giver_rate", BigInteger, nullable=False),
+    Column("taker_rate", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_moves_giver", "giver_id", "created_at"),
+    Index("ix_moves_taker", "taker_id", "created_at"),
+)
+
+# --- running totals: written in the transaction of the rows that they sum up ----------------------
+
+totals = Table(  # of messages by the day on which they were accepted
+    "totals",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),  # since 1970, sending.timezone
+    Column("payer_id", BigInteger, primary_key=True, autoincrement=False),  # a purse
+    Column("type", SmallInteger, primary_key=True, autoincrement=False),
+    Column("mccmnc", Text, primary_key=True),
+    Column("currency", Text, primary_key=True),  # of the amounts
+    Column("messages", BigInteger, nullable=False),
+    Column("parts", BigInteger, nullable=False),
+    Column("delivered", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("deleted", BigInteger, nullable=False),
+    Column("open_micros", BigInteger, nullable=False),  # reserved for messages on their way
+    Column("charged_micros", BigInteger, nullable=False),
+    # By columns, as SQLite gives no row ids to such a key and lists follow it.
+    sqlite_with_rowid=False,
+)
+
+day_counts = Table(  # for accounts with daily limits only
+    "day_counts",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("day", Integer, primary_key=True, autoincrement=False),  # in the account's zone
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    Column("key", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 events = Table(  # what was unusual on a message's way; the usual is in the columns of its rows

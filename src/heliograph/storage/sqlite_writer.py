@@ -22,11 +22,11 @@ from heliograph.storage.journal import Rows, Script, StorageDown
 __all__ = ["SqliteWriter"]
 
 _FIXED = {
-    "lock_balances": "SELECT account_id, balance_micros, credit_micros FROM balances "
-    "WHERE account_id IN (SELECT json_extract(value, '$[0]') FROM json_each(?))",
+    "lock_balances": "SELECT purse_id, balance_micros, credit_micros FROM balances "
+    "WHERE purse_id IN (SELECT json_extract(value, '$[0]') FROM json_each(?))",
     "adjust_balances": "UPDATE balances SET balance_micros = balance_micros + j.effect "
     "FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS effect "
-    "FROM json_each(?)) AS j WHERE account_id = j.id",
+    "FROM json_each(?)) AS j WHERE purse_id = j.id",
     "take_counters": 'INSERT INTO counters (name, "next") '
     "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') + 1 FROM json_each(?) "
     'WHERE true ON CONFLICT (name) DO UPDATE SET "next" = "next" + excluded."next" - 1 '

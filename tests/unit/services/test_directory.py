@@ -180,7 +180,9 @@ async def test_ten_thousand_accounts_and_rates(database: Database, directory: Di
         await connection.execute(
             insert(schema.accounts), [{"login": f"user{n}"} for n in range(10_000)]
         )
-        await connection.execute(text("INSERT INTO balances (account_id) SELECT id FROM accounts"))
+        await connection.execute(
+            text("INSERT INTO balances (purse_id, account_id) SELECT id, id FROM accounts")
+        )
         await connection.execute(
             insert(schema.rates),
             [

@@ -29,6 +29,8 @@ _SEND: dict[Refusal, tuple[int, str]] = {
     Refusal.NUMBER_LIMIT: _DENIED,
     Refusal.ACCOUNT_LIMIT: _DENIED,
     Refusal.OUTSIDE_HOURS: _DENIED,
+    Refusal.CODE_DENIED: _DENIED,
+    Refusal.MAILINGS_DENIED: _DENIED,
     Refusal.BAD_NUMBER: (7, "invalid number"),
     Refusal.NO_ROUTE: (8, "can't to deliver"),
     Refusal.DUPLICATE: _TOO_OFTEN,

@@ -14,11 +14,16 @@ depends_on = None
 def upgrade() -> None:
     """Creates everything."""
     _create_accounts()
+    _create_beginnings()
     _create_connectors()
+    _create_contact_members()
     _create_counters()
+    _create_currencies()
+    _create_day_counts()
     _create_events()
     _create_incoming()
     _create_messages()
+    _create_moves()
     _create_outbox()
     _create_outbox_attempts()
     _create_parts()
@@ -28,14 +33,25 @@ def upgrade() -> None:
     _create_prefixes()
     _create_request_log()
     _create_revisions()
+    _create_sender_codes()
     _create_submissions()
+    _create_totals()
     _create_transfers()
     _create_unmatched_receipts()
     _create_api_keys()
     _create_balances()
+    _create_black_entries()
+    _create_contact_groups()
+    _create_contacts()
+    _create_message_templates()
+    _create_operator_templates()
     _create_rates()
     _create_routes()
+    _create_senders()
     _create_service_numbers()
+    _create_task_groups()
+    _create_sender_documents()
+    _create_sender_operators()
 
 
 def _create_accounts() -> None:
@@ -44,6 +60,7 @@ def _create_accounts() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("login", sa.Text(), nullable=False),
         sa.Column("parent_id", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("kind", sa.SmallInteger(), server_default="0", nullable=False),
         sa.Column("payer_id", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("plan_id", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("currency", sa.Text(), server_default="RUR", nullable=False),
@@ -67,6 +84,16 @@ def _create_accounts() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
         sa.UniqueConstraint("login", name=op.f("uq_accounts_login")),
     )
+    op.create_index(op.f("ix_accounts_parent_id"), "accounts", ["parent_id"], unique=False)
+
+
+def _create_beginnings() -> None:
+    op.create_table(
+        "beginnings",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "what", name=op.f("pk_beginnings")),
+    )
 
 
 def _create_connectors() -> None:
@@ -83,12 +110,46 @@ def _create_connectors() -> None:
     )
 
 
+def _create_contact_members() -> None:
+    op.create_table(
+        "contact_members",
+        sa.Column("group_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("contact_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("group_id", "contact_id", name=op.f("pk_contact_members")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_contact_members_contact", "contact_members", ["contact_id"], unique=False)
+
+
 def _create_counters() -> None:
     op.create_table(
         "counters",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("next", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
+    )
+
+
+def _create_currencies() -> None:
+    op.create_table(
+        "currencies",
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("rate_micros", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_currencies")),
+    )
+
+
+def _create_day_counts() -> None:
+    op.create_table(
+        "day_counts",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("day", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "day", "kind", "key", name=op.f("pk_day_counts")),
+        sqlite_with_rowid=False,
     )
 
 
@@ -180,6 +241,31 @@ def _create_messages() -> None:
     op.create_index(
         "ix_messages_submission", "messages", ["submission_id", "recipient"], unique=False
     )
+
+
+def _create_moves() -> None:
+    op.create_table(
+        "moves",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("taker_transfer_id", sa.BigInteger(), nullable=False),
+        sa.Column("giver_id", sa.BigInteger(), nullable=False),
+        sa.Column("taker_id", sa.BigInteger(), nullable=False),
+        sa.Column("given_micros", sa.BigInteger(), nullable=False),
+        sa.Column("taken_micros", sa.BigInteger(), nullable=False),
+        sa.Column("giver_currency", sa.Text(), nullable=False),
+        sa.Column("taker_currency", sa.Text(), nullable=False),
+        sa.Column("giver_rate", sa.BigInteger(), nullable=False),
+        sa.Column("taker_rate", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_moves")),
+    )
+    op.create_index("ix_moves_giver", "moves", ["giver_id", "created_at"], unique=False)
+    op.create_index("ix_moves_taker", "moves", ["taker_id", "created_at"], unique=False)
 
 
 def _create_outbox() -> None:
@@ -320,6 +406,7 @@ def _create_plans() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("currency", sa.Text(), server_default="RUR", nullable=False),
+        sa.Column("number", sa.SmallInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plans")),
         sa.UniqueConstraint("name", name=op.f("uq_plans_name")),
     )
@@ -376,6 +463,18 @@ def _create_revisions() -> None:
     )
 
 
+def _create_sender_codes() -> None:
+    op.create_table(
+        "sender_codes",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("tries", sa.SmallInteger(), nullable=False),
+        sa.Column("sent_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "number", name=op.f("pk_sender_codes")),
+    )
+
+
 def _create_submissions() -> None:
     op.create_table(
         "submissions",
@@ -405,6 +504,30 @@ def _create_submissions() -> None:
     )
 
 
+def _create_totals() -> None:
+    op.create_table(
+        "totals",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("day", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("payer_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("type", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("mccmnc", sa.Text(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("messages", sa.BigInteger(), nullable=False),
+        sa.Column("parts", sa.BigInteger(), nullable=False),
+        sa.Column("delivered", sa.BigInteger(), nullable=False),
+        sa.Column("failed", sa.BigInteger(), nullable=False),
+        sa.Column("refused", sa.BigInteger(), nullable=False),
+        sa.Column("deleted", sa.BigInteger(), nullable=False),
+        sa.Column("open_micros", sa.BigInteger(), nullable=False),
+        sa.Column("charged_micros", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "account_id", "day", "payer_id", "type", "mccmnc", "currency", name=op.f("pk_totals")
+        ),
+        sqlite_with_rowid=False,
+    )
+
+
 def _create_transfers() -> None:
     op.create_table(
         "transfers",
@@ -414,7 +537,7 @@ def _create_transfers() -> None:
             autoincrement=False,
             nullable=False,
         ),
-        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("purse_id", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.SmallInteger(), nullable=False),
         sa.Column("amount_micros", sa.BigInteger(), nullable=False),
         sa.Column("effect_micros", sa.BigInteger(), nullable=False),
@@ -423,7 +546,15 @@ def _create_transfers() -> None:
         sa.Column("note", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_transfers")),
     )
-    op.create_index("ix_transfers_account", "transfers", ["account_id", "id"], unique=False)
+    op.create_index(
+        "ix_transfers_payments",
+        "transfers",
+        ["purse_id", "created_at"],
+        unique=False,
+        sqlite_where=sa.text("kind = 4"),
+        postgresql_where=sa.text("kind = 4"),
+    )
+    op.create_index("ix_transfers_purse", "transfers", ["purse_id", "id"], unique=False)
 
 
 def _create_unmatched_receipts() -> None:
@@ -472,14 +603,134 @@ def _create_balances() -> None:
     op.create_table(
         "balances",
         sa.Column(
-            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+            "purse_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
         ),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("balance_micros", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("credit_micros", sa.BigInteger(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_balances_account_id")
         ),
-        sa.PrimaryKeyConstraint("account_id", name=op.f("pk_balances")),
+        sa.PrimaryKeyConstraint("purse_id", name=op.f("pk_balances")),
+    )
+
+
+def _create_black_entries() -> None:
+    op.create_table(
+        "black_entries",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("key", sa.BigInteger(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_black_entries_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_black_entries")),
+        sa.UniqueConstraint("account_id", "key", name="uq_black_entries_key"),
+    )
+
+
+def _create_contact_groups() -> None:
+    op.create_table(
+        "contact_groups",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("number", sa.Text(), server_default="", nullable=False),
+        sa.Column("size", sa.BigInteger(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_contact_groups_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contact_groups")),
+    )
+    op.create_index(
+        "ix_contact_groups_account", "contact_groups", ["account_id", "kind", "id"], unique=False
+    )
+
+
+def _create_contacts() -> None:
+    op.create_table(
+        "contacts",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), server_default="", nullable=False),
+        sa.Column("first_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("last_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("middle_name", sa.Text(), server_default="", nullable=False),
+        sa.Column("birthday", sa.Text(), server_default="", nullable=False),
+        sa.Column("client_ref", sa.Text(), server_default="", nullable=False),
+        sa.Column("comments", sa.Text(), server_default="", nullable=False),
+        sa.Column("tags", sa.Text(), server_default="", nullable=False),
+        sa.Column("other_numbers", sa.Text(), server_default="", nullable=False),
+        sa.Column(
+            "name_key",
+            sa.Text(collation="C").with_variant(sa.Text(), "sqlite"),
+            server_default="",
+            nullable=False,
+        ),
+        sa.Column("search_key", sa.Text(), server_default="", nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_contacts_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contacts")),
+        sa.UniqueConstraint("account_id", "kind", "address", name="uq_contacts_address"),
+    )
+    op.create_index("ix_contacts_account", "contacts", ["account_id", "kind", "id"], unique=False)
+    op.create_index(
+        "ix_contacts_name_key", "contacts", ["account_id", "kind", "name_key"], unique=False
+    )
+
+
+def _create_message_templates() -> None:
+    op.create_table(
+        "message_templates",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("format", sa.Text(), server_default="", nullable=False),
+        sa.Column("sender", sa.Text(), server_default="", nullable=False),
+        sa.Column("flags", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_message_templates_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_message_templates")),
+    )
+    op.create_index(
+        "ix_message_templates_account", "message_templates", ["account_id", "id"], unique=False
+    )
+
+
+def _create_operator_templates() -> None:
+    op.create_table(
+        "operator_templates",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=False),
+        sa.Column("sender_key", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_operator_templates_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_operator_templates")),
+    )
+    op.create_index(
+        "ix_operator_templates_sender",
+        "operator_templates",
+        ["account_id", "sender_key"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_operator_templates_state", "operator_templates", ["state", "id"], unique=False
     )
 
 
@@ -520,6 +771,29 @@ def _create_routes() -> None:
     )
 
 
+def _create_senders() -> None:
+    op.create_table(
+        "senders",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name_key", sa.Text(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("owner", sa.Text(), server_default="", nullable=False),
+        sa.Column("comment", sa.Text(), server_default="", nullable=False),
+        sa.Column("wishes", sa.Text(), server_default="{}", nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_senders_account_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_senders")),
+        sa.UniqueConstraint("account_id", "name_key", name="uq_senders_name"),
+    )
+    op.create_index("ix_senders_state", "senders", ["state", "id"], unique=False)
+
+
 def _create_service_numbers() -> None:
     op.create_table(
         "service_numbers",
@@ -529,4 +803,56 @@ def _create_service_numbers() -> None:
             ["account_id"], ["accounts.id"], name=op.f("fk_service_numbers_account_id")
         ),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_service_numbers")),
+    )
+
+
+def _create_task_groups() -> None:
+    op.create_table(
+        "task_groups",
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.Text(), server_default="", nullable=False),
+        sa.Column("phones", sa.Text(), server_default="", nullable=False),
+        sa.Column("mails", sa.Text(), server_default="", nullable=False),
+        sa.Column("sender", sa.Text(), server_default="", nullable=False),
+        sa.Column("type", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.Column("failure_text", sa.Text(), nullable=False),
+        sa.Column("recovery_text", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.id"], name=op.f("fk_task_groups_account_id")
+        ),
+        sa.PrimaryKeyConstraint("account_id", "number", name=op.f("pk_task_groups")),
+    )
+
+
+def _create_sender_documents() -> None:
+    op.create_table(
+        "sender_documents",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sender_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), server_default="", nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["sender_id"], ["senders.id"], name=op.f("fk_sender_documents_sender_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_sender_documents")),
+    )
+    op.create_index(
+        op.f("ix_sender_documents_sender_id"), "sender_documents", ["sender_id"], unique=False
+    )
+
+
+def _create_sender_operators() -> None:
+    op.create_table(
+        "sender_operators",
+        sa.Column("sender_id", sa.BigInteger(), nullable=False),
+        sa.Column("operator", sa.Text(), nullable=False),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("changed_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["sender_id"], ["senders.id"], name=op.f("fk_sender_operators_sender_id")
+        ),
+        sa.PrimaryKeyConstraint("sender_id", "operator", name=op.f("pk_sender_operators")),
     )
