@@ -34,6 +34,7 @@ __all__ = ["Draft", "Plan", "Rules", "plan_request"]
 _EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,190}\.[^@\s,;<>\".]{2,63}")
 _NICKNAME = re.compile(r"@[A-Za-z0-9_]{3,64}|#\d{1,20}")
 _NO_TEXT = frozenset({MessageType.HLR, MessageType.PING})
+_FILE_ENOUGH = frozenset({MessageType.CALL, MessageType.VIBER})
 _SEGMENTED = frozenset({MessageType.SMS, MessageType.FLASH})
 
 
@@ -44,7 +45,6 @@ class Rules:
     plan: TariffPlan | None
     routes: RouteTable
     numbering: NumberingPlan
-    default_valid_ms: int
     max_recipients: int
 
 
@@ -98,29 +98,31 @@ def plan_request(request: SendRequest, rules: Rules, now_ms: int) -> Plan | Refu
     """
     account = request.account
     try:
-        due_at = _due_at(request, account, request.tz_minutes, now_ms)
+        dues = [
+            _due_at(request, account, _first(e.tz_minutes, request.tz_minutes), now_ms)
+            for e in request.entries
+        ]
     except ValueError:
         return Refusal.BAD_DATE
     plan: Plan | None = None
     seen: set[str] = set()
     is_list = len(request.entries) > 1
-    for entry in request.entries:
+    for entry, due_at in zip(request.entries, dues, strict=True):
         ready = _prepare_text(entry.text, request)
         if ready is None:
             return Refusal.BAD_PARAMETERS
         if plan is None:
             sender = _choose_sender(request.sender, account, ready.type)
             plan = Plan(ready.type, sender, ready.text, ready.comment, [], dict(request.options))
-        if entry.tz_minutes is not None:
-            try:
-                due_at = _due_at(request, account, entry.tz_minutes, now_ms)
-            except ValueError:
-                return Refusal.BAD_DATE
         _draft_entry(plan, entry, ready, is_list=is_list, due_at=due_at, seen=seen)
     if plan is None or not plan.drafts or len(plan.drafts) > rules.max_recipients:
         return Refusal.BAD_PARAMETERS
     _price(plan, request, rules, now_ms)
     return plan
+
+
+def _first(own: int | None, common: int | None) -> int | None:
+    return common if own is None else own
 
 
 def _due_at(request: SendRequest, account: Account, tz: int | None, now_ms: int) -> int:
@@ -147,7 +149,7 @@ def _prepare_text(raw: str, request: SendRequest) -> _Text | None:
         type = type if prefix is None else prefix
     if type in _NO_TEXT:
         return _Text(type, text, comment, 1)
-    if not text and not (type is MessageType.MMS and request.options.get("subject")):
+    if not text and not _may_lack_text(type, request.options):
         return None
     if request.translit:
         text = transliterate(text, Transliteration(request.translit))
@@ -161,6 +163,12 @@ def _prepare_text(raw: str, request: SendRequest) -> _Text | None:
         cut = segment(text, max_parts=most)
         text, part_count = "".join(cut.parts), len(cut.parts)
     return _Text(type, text, comment, part_count)
+
+
+def _may_lack_text(type: MessageType, options: dict[str, Any]) -> bool:
+    if type is MessageType.MMS:
+        return "subject" in options or "files" in options
+    return type in _FILE_ENOUGH and "files" in options
 
 
 def _prepare_binary(text: str, comment: str) -> _Text | None:

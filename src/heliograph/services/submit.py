@@ -267,7 +267,6 @@ class Submit:
             plan=directory.plans.get(account.plan_id),
             routes=directory.routes,
             numbering=directory.numbering,
-            default_valid_ms=self._default_valid_ms,
             max_recipients=self._max_recipients,
         )
         plan = plan_request(request, rules, now_ms)
