@@ -27,7 +27,7 @@ serve: .venv/.run-ready  ## run the gateway with the embedded database in ./var
 	$(BIN)/heliograph serve $(ARGS)
 
 test: .venv/.dev-ready  ## everything that must hold, in under ten minutes
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: .venv/.dev-ready  ## style and types
 	$(BIN)/ruff format --check .
