@@ -196,6 +196,15 @@ class Metrics:
         self._finished = counter("messages_finished", "Messages that ended.", ["state", "err"])
         self._unmatched = counter("receipts_unmatched", "Receipts that fitted no part.")
         self._callbacks = counter("callbacks", "Calls to clients' handlers.", ["result"])
+        self._session_requests = counter(
+            "smpp_requests", "Requests of SMPP clients answered.", ["command", "status"]
+        )
+        self._session_deliveries = counter(
+            "smpp_deliveries", "Receipts and incoming messages given to SMPP clients.", ["result"]
+        )
+        self._session_refused = counter(
+            "smpp_refused", "Connections ended and binds refused by the SMPP door.", ["reason"]
+        )
         self._http = counter("http_requests", "API requests answered.", ["script", "error"])
         self._accept_s = timing("accept_seconds", "From a request to its commit.", _FAST_S)
         self._submit_s = timing("submit_response_seconds", "From a submit to its answer.", _FAST_S)
@@ -215,6 +224,9 @@ class Metrics:
             "Sessions with upstreams, by connector and state.",
             ["connector", "state"],
             registry=registry,
+        )
+        self._smpp_binds = Gauge(
+            "heliograph_smpp_binds", "Binds of SMPP clients.", ["role"], registry=registry
         )
         # Label lookups cost more than the addition: children are kept.
         self._children: dict[tuple[str, ...], Any] = {}
@@ -264,6 +276,18 @@ class Metrics:
         if elapsed_ms:
             self._callback_s.observe(elapsed_ms / 1000, count)
 
+    def session_requests(self, command: str, status: str, count: int) -> None:
+        """Requests of SMPP clients were answered: so many of this kind with this status."""
+        self._child(self._session_requests, command, status).inc(count)
+
+    def session_deliveries(self, result: str, count: int) -> None:
+        """Deliveries to SMPP clients were ``delivered``, ``refused`` or ``unanswered``."""
+        self._child(self._session_deliveries, result).inc(count)
+
+    def session_refused(self, reason: str) -> None:
+        """The SMPP door ended a connection, or refused a bind."""
+        self._child(self._session_refused, reason).inc()
+
     def commit(self, rows: int, seconds: float) -> None:
         """The journal wrote a batch."""
         self._batch_rows.observe(rows)
@@ -280,6 +304,11 @@ class Metrics:
         self._binds.clear()
         for (connector, state), count in counts.items():
             self._binds.labels(connector, state).set(count)
+
+    def set_smpp_binds(self, counts: Mapping[str, int]) -> None:
+        """Binds of SMPP clients by their role: tx, rx, trx."""
+        for role, count in counts.items():
+            self._smpp_binds.labels(role).set(count)
 
     def render(self) -> bytes:
         """The text format of Prometheus."""

@@ -34,6 +34,7 @@ from heliograph.gateways.http.certificates import TlsFiles
 from heliograph.gateways.http.ports import HttpSettings
 from heliograph.gateways.http.protocol import ConnectionLimits
 from heliograph.gateways.http.server import HttpServer
+from heliograph.gateways.smpp.door import SmppDoor
 from heliograph.gateways.smtp.intake import MailIntake
 from heliograph.gateways.smtp.ports import MailSettings
 from heliograph.gateways.smtp.server import MailServer
@@ -125,7 +126,7 @@ class Runtime:
         self._syncing = asyncio.Lock()
         self._tasks: list[asyncio.Task[Any]] = []
         self._stop_refresh = asyncio.Event()
-        self._servers: list[HttpServer | MailServer] = []
+        self._servers: list[HttpServer | MailServer | SmppDoor] = []
 
     async def start(self) -> None:
         """Opens everything. Raises OSError, StorageDown, ConfigError."""
@@ -342,6 +343,14 @@ class Runtime:
 
     async def _open_doors(self) -> None:
         http = self.config.http
+        self.smpp = SmppDoor(
+            self.services,
+            self.config,
+            clock=now_ms,
+            observer=self.metrics,
+            announce=self._announce,
+        )
+        self.directory.on_change(self.smpp.server.refresh)
         gateway = HttpGateway(
             self.services,
             HttpSettings(
@@ -359,6 +368,9 @@ class Runtime:
         if http.tls_listen:
             files = TlsFiles(certificate=Path(http.tls_certificate), key=Path(http.tls_key))
             self.ports["https"] = await self._open(gateway, http.tls_listen, files)
+        await self.smpp.open()
+        self._servers.append(self.smpp)
+        self.ports |= self.smpp.ports
         if self.config.smtp.listen:
             self.ports["smtp"] = await self._open_mail_door()
 
@@ -431,6 +443,7 @@ class Runtime:
                 key = (upstream.connector.name, bind.state)
                 counts[key] = counts.get(key, 0) + 1
         self.metrics.set_binds(counts)
+        self.metrics.set_smpp_binds(self.smpp.server.count_binds())
         return self.metrics.render()
 
 

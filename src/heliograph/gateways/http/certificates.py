@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,14 @@ _log = logging.getLogger("heliograph.http")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsFiles:
-    """PEM files: the certificate with its chain, and its key (which may be the same file)."""
+    """PEM files: the certificate with its chain, and its key (which may be the same file).
+
+    `client_ca`: authorities of clients' certificates, which are then asked for; None: not asked.
+    """
 
     certificate: Path
     key: Path
+    client_ca: Path | None = None
 
 
 class Certificate:
@@ -27,10 +32,13 @@ class Certificate:
     `ssl.SSLError` is one) when the files cannot be loaded at first.
     """
 
-    def __init__(self, files: TlsFiles) -> None:
+    def __init__(self, files: TlsFiles, *, protocols: Sequence[str] = ("http/1.1",)) -> None:
+        """`protocols` are offered to clients that negotiate one (ALPN)."""
         self._files = files
         self._stamp = self._read_stamp()
         self.context = _load(files)
+        if protocols:
+            self.context.set_alpn_protocols(list(protocols))
 
     def reload(self) -> bool:
         """Loads the files again if they have changed. False when there is nothing new, or broken.
@@ -59,6 +67,8 @@ class Certificate:
 def _load(files: TlsFiles) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(files.certificate, files.key)
+    if files.client_ca is not None:
+        context.load_verify_locations(files.client_ca)
+        context.verify_mode = ssl.CERT_REQUIRED
     return context

@@ -1,0 +1,1 @@
+"""The SMPP door: clients bind to it, submit messages and take their receipts."""
