@@ -38,6 +38,8 @@ _KNOWN_HEADER = re.compile(
     re.IGNORECASE,
 )
 _ORDER_COLONS = 6
+# What relays add below a body that they take for headers.
+_ADDED = re.compile(rb"(?:message-id|date|from|to):", re.IGNORECASE)
 # The address of a From header; the standard parser follows comments as deep as they are nested.
 _ADDRESS = re.compile(r"<([^<>\s@]+@[^<>\s@]+)>")
 _BARE_ADDRESS = re.compile(r"[^<>\s,;:@\"()]++@[^<>\s,;:@\"()]++")
@@ -155,9 +157,19 @@ def _split_head(data: bytes) -> tuple[bytes, bytes]:
         if not is_continued and not _KNOWN_HEADER.match(line):
             is_header = _HEADER.match(line) and line.count(b":") < _ORDER_COLONS
             if not is_header or line.lstrip().lower().startswith(b"[text]"):
-                break
+                # With a relay's headers above it, the same relay's headers may be below it too.
+                return data[:at], _drop_added(data[at:]) if at else data
         at = after
     return data[:at], data[at:]
+
+
+def _drop_added(body: bytes) -> bytes:
+    """The body without the headers at the end of its first paragraph."""
+    paragraph, empty, rest = body.partition(b"\r\n\r\n")
+    lines = paragraph.rstrip(b"\r\n").split(b"\r\n")
+    while len(lines) > 1 and _ADDED.match(lines[-1]):
+        lines.pop()
+    return b"\r\n".join(lines) + empty + rest
 
 
 def _leaves(message: Message) -> Iterator[Message]:

@@ -81,6 +81,16 @@ def test_a_body_is_found_without_headers_and_without_an_empty_line(head: bytes) 
     assert parse_mail(head + b"[text]" + TEXT.encode()).text == "[text]" + TEXT
 
 
+def test_a_relay_may_put_headers_below_the_body_too() -> None:
+    above = b"Received: by relay; Mon, 1 Jan 2024\r\n"
+    below = b"\r\nMessage-Id: <1@relay>\r\nDate: Mon, 1 Jan 2024\r\nFrom: a@b.c\r\n\r\n"
+    assert parse_mail(above + TEXT.encode() + below).text.strip() == TEXT
+    assert parse_mail((above + TEXT.encode() + below)[:-2]).text.strip() == TEXT
+    more = parse_mail(above + TEXT.encode() + below + b"more\r\n\r\nFrom: me").text
+    assert more == TEXT + "\n\nmore\n\nFrom: me"
+    assert parse_mail(TEXT.encode() + b"\r\nFrom: me").text == TEXT + "\nFrom: me"
+
+
 def test_headers_nobody_knows_are_headers() -> None:
     mail = parse_mail(b"Wonder: 12:30:00\r\nThread-Index: x\r\n\r\nbody")
     assert mail.text == "body"
