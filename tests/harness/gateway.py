@@ -64,6 +64,8 @@ class Gateway:
         self.http = 0
         self.https = 0
         self.smtp = 0
+        self.smpp = 0
+        self.smpps = 0
         self._doors = doors
 
     @property
@@ -151,6 +153,7 @@ class Gateway:
         ports = wait_for(self._read_ports, timeout_s=_START_S, what="the gateway's start")
         self.http, self.https = ports["http"] or 0, ports["https"] or 0
         self.smtp = ports.get("smtp") or 0
+        self.smpp, self.smpps = ports.get("smpp") or 0, ports.get("smpps") or 0
         return self
 
     def _read_ports(self) -> Any:
