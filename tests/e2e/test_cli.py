@@ -287,7 +287,7 @@ def test_the_first_start_makes_an_account_with_money(tmp_path: Path) -> None:
     fresh.start()
     try:
         text = fresh.output.read_text()
-        found = re.search(r"account '(\w+)' has the password (\S+)", text)
+        found = re.search(r"account (\w+), password (\S+)", text)
         assert found is not None, text
         login, password = found.groups()
         who = ("--login", login, "--password", password)
@@ -298,7 +298,7 @@ def test_the_first_start_makes_an_account_with_money(tmp_path: Path) -> None:
     assert not (fresh.data_dir / "ports.json").exists()
     fresh.start()
     try:
-        assert fresh.output.read_text().count("has the password") == 1, "shown once"
+        assert fresh.output.read_text().count("first start") == 1, "shown once"
     finally:
         fresh.stop()
 
