@@ -246,6 +246,16 @@ messages = Table(
     Column("detail", Text),  # JSON: the answer of an HLR query
     Column("is_deleted", SmallInteger, nullable=False),  # its owner does not want to see it
     Index("ix_messages_submission", "submission_id", "recipient"),
+    # For history. Ids are cut into buckets of 8192, and within its bucket a number lies anywhere:
+    # an insert touches some warm pages only, however large the table is (see storage.history).
+    Index("ix_messages_history", "account_id", text("(id >> 13)"), "recipient"),
+    Index(
+        "ix_messages_mails",
+        "account_id",
+        "id",
+        sqlite_where=text("recipient LIKE '_%@%'"),
+        postgresql_where=text("recipient LIKE '_%@%'"),
+    ),
     Index(
         "ix_messages_scheduled",
         "due_at",
@@ -422,6 +432,7 @@ incoming = Table(  # messages from handsets
     Column("text", Text, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Index("ix_incoming_account", "account_id", "id"),
+    Index("ix_incoming_received", "account_id", "received_at"),
 )
 
 request_log = Table(  # what an account asked for through doors that answer nothing, and the outcome

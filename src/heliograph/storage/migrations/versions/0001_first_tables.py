@@ -190,6 +190,7 @@ def _create_incoming() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_incoming")),
     )
     op.create_index("ix_incoming_account", "incoming", ["account_id", "id"], unique=False)
+    op.create_index("ix_incoming_received", "incoming", ["account_id", "received_at"], unique=False)
 
 
 def _create_messages() -> None:
@@ -221,6 +222,20 @@ def _create_messages() -> None:
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("is_deleted", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
+    )
+    op.create_index(
+        "ix_messages_history",
+        "messages",
+        ["account_id", sa.literal_column("(id >> 13)"), "recipient"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_messages_mails",
+        "messages",
+        ["account_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("recipient LIKE '_%@%'"),
+        postgresql_where=sa.text("recipient LIKE '_%@%'"),
     )
     op.create_index(
         "ix_messages_open",
@@ -646,6 +661,7 @@ def _create_contact_groups() -> None:
             ["account_id"], ["accounts.id"], name=op.f("fk_contact_groups_account_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contact_groups")),
+        sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_contact_groups_account", "contact_groups", ["account_id", "kind", "id"], unique=False
