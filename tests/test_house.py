@@ -53,6 +53,7 @@ WORDS = {
     r"\b(psw|fmt)\b": (
         "gateways/http",
         "protocols/forms",
+        "protocols/soap",
         "cli",
         "domain/accounts.py",
         "observability.py",  # names what it keeps out of logs

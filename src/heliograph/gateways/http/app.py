@@ -28,6 +28,7 @@ from heliograph.gateways.http.bodies import (
     read_body,
 )
 from heliograph.gateways.http.calls import Call, Reply, refuse
+from heliograph.gateways.http.envelopes import SoapEndpoint
 from heliograph.gateways.http.failures import log_failure
 from heliograph.gateways.http.pages import PAGES
 from heliograph.gateways.http.parameters import Parameters, read_parameters
@@ -38,6 +39,7 @@ from heliograph.gateways.http.ports import (
     Services,
 )
 from heliograph.gateways.http.send import send
+from heliograph.gateways.http.soap import SoapService
 from heliograph.gateways.http.status import status
 from heliograph.protocols.forms.charsets import KOI8_R, UTF_8, WINDOWS_1251
 from heliograph.protocols.forms.replies import Format, encode_reply, find_format
@@ -102,6 +104,9 @@ class HttpGateway:
         self._services = services
         self._settings = settings or HttpSettings()
         self._observer = observer or NoObserver()
+        # Addresses that are not scripts with parameters but speak a protocol of their own.
+        soap = SoapEndpoint(SoapService(self.answer), self._settings, self._observer)
+        self._endpoints: dict[str, SoapEndpoint] = {"/sys/soap.php": soap}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request. Other kinds of scopes than `http` are left alone."""
@@ -114,7 +119,11 @@ class HttpGateway:
             path = _SLASHES.sub("/", path)
             route = _ROUTES.get(path)
             if route is None:
-                await self._show_page(path, scope, send)
+                endpoint = self._endpoints.get(path)
+                if endpoint is not None:
+                    await endpoint(scope, receive, send)
+                else:
+                    await self._show_page(path, scope, send)
                 return
         method = scope["method"]
         if method not in ("GET", "POST"):
@@ -137,7 +146,7 @@ class HttpGateway:
         default = Format.JSON if is_rest else Format.TEXT
         fmt = find_format(parameters.fields.get("fmt", ""), default)
         try:
-            reply = await self._answer(script, parameters, fmt, address)
+            reply = await self.answer(script, parameters, fmt, address)
         except Exception as error:
             log_failure(script, error)
             reply = refuse(script, Refusal.SYSTEM_ERROR, fmt)
@@ -184,9 +193,8 @@ class HttpGateway:
             parameters = read_parameters(query, body, kind, is_rest=is_rest)
         return parameters, address
 
-    async def _answer(
-        self, script: str, parameters: Parameters, fmt: Format, address: str
-    ) -> Reply:
+    async def answer(self, script: str, parameters: Parameters, fmt: Format, address: str) -> Reply:
+        """The reply of a script to these parameters from this address."""
         services = self._services
         fields = parameters.fields
         account = authenticate_cached(services.authentication, fields, address)

@@ -13,6 +13,7 @@ __all__ = [
     "Scope",
     "Send",
     "client_address",
+    "is_trusted",
     "read_body",
 ]
 
@@ -63,7 +64,7 @@ def client_address(
     `forwarded` are the values of `X-Forwarded-For`. Only the part that trusted proxies wrote
     counts: the nearest address that is not one of theirs.
     """
-    if not trusted or not forwarded or not _is_trusted(peer, trusted):
+    if not trusted or not forwarded or not is_trusted(peer, trusted):
         return peer
     hops = [hop.strip() for hop in b",".join(forwarded).decode("latin-1").split(",")]
     address = peer
@@ -72,7 +73,7 @@ def client_address(
         if found is None:
             break
         address = str(found)
-        if not _is_trusted(address, trusted):
+        if not is_trusted(address, trusted):
             break
     return address
 
@@ -84,7 +85,8 @@ def _parse(text: str) -> IPv4Address | IPv6Address | None:
         return None
 
 
-def _is_trusted(address: str, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
+def is_trusted(address: str, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """Whether the address is one of a proxy of ours."""
     found = _parse(address)
     if found is None:
         return False

@@ -1,0 +1,1 @@
+"""SOAP: reading XML from strangers, envelopes of both versions, descriptions of the services."""
