@@ -1,0 +1,210 @@
+"""Groups of contacts in SQL, and who is in them. Their sizes are kept up with every change."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import delete, func, insert, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph.domain.contacts import ContactKind, Group
+from heliograph.storage.schema_books import contact_groups, contact_members, contacts
+from heliograph.storage.sets import among, is_sqlite
+
+__all__ = [
+    "add_group",
+    "change_group",
+    "count_groups",
+    "delete_group",
+    "existing_groups",
+    "find_group",
+    "groups_of",
+    "join_groups",
+    "leave_group",
+    "leave_groups",
+    "list_groups",
+    "sweep_members",
+]
+
+
+async def add_group(
+    connection: AsyncConnection,
+    account_id: int,
+    kind: ContactKind,
+    *,
+    name: str,
+    number: str = "",
+) -> int:
+    """A new group; its id."""
+    values = {"account_id": account_id, "kind": int(kind), "name": name, "number": number}
+    made = await connection.execute(
+        insert(contact_groups).values(values).returning(contact_groups.c.id)
+    )
+    return int(made.scalar_one())
+
+
+async def count_groups(connection: AsyncConnection, account_id: int, kind: ContactKind) -> int:
+    """How many groups of that kind the account has."""
+    counted = select(func.count()).where(
+        contact_groups.c.account_id == account_id, contact_groups.c.kind == int(kind)
+    )
+    return int(await connection.scalar(counted) or 0)
+
+
+async def change_group(
+    connection: AsyncConnection, account_id: int, group_id: int, *, changes: dict[str, str]
+) -> bool:
+    """Sets `name` and `number` as far as they are given; False: the account has no such group."""
+    done = await connection.execute(
+        update(contact_groups)
+        .where(contact_groups.c.id == group_id, contact_groups.c.account_id == account_id)
+        .values({"account_id": account_id, **changes})
+    )
+    return bool(done.rowcount)
+
+
+async def delete_group(connection: AsyncConnection, account_id: int, group_id: int) -> bool:
+    """Deletes a group; False: there is none. Its members are left to `sweep_members`."""
+    done = await connection.execute(
+        delete(contact_groups).where(
+            contact_groups.c.id == group_id, contact_groups.c.account_id == account_id
+        )
+    )
+    return bool(done.rowcount)
+
+
+async def sweep_members(connection: AsyncConnection, group_id: int, limit: int) -> bool:
+    """Takes some members out of a deleted group; True when there may be more."""
+    some = select(contact_members.c.contact_id).where(contact_members.c.group_id == group_id)
+    last = (
+        await connection.execute(some.order_by(contact_members.c.contact_id).limit(limit))
+    ).all()
+    if last:
+        await connection.execute(
+            delete(contact_members).where(
+                contact_members.c.group_id == group_id,
+                contact_members.c.contact_id <= last[-1][0],
+            )
+        )
+    return len(last) == limit
+
+
+async def list_groups(
+    connection: AsyncConnection, account_id: int, kind: ContactKind
+) -> list[Group]:
+    """Groups in the order of their ids."""
+    rows = await connection.execute(
+        select(
+            contact_groups.c.id,
+            contact_groups.c.name,
+            contact_groups.c.number,
+            contact_groups.c.size,
+        )
+        .where(contact_groups.c.account_id == account_id, contact_groups.c.kind == int(kind))
+        .order_by(contact_groups.c.id)
+    )
+    return [Group(**row._asdict()) for row in rows]
+
+
+async def find_group(
+    connection: AsyncConnection, account_id: int, kind: ContactKind, reference: str
+) -> Group | None:
+    """The group that ``G<reference>`` names: by its short number, else by its id."""
+    id = int(reference)
+    rows = await connection.execute(
+        select(
+            contact_groups.c.id,
+            contact_groups.c.name,
+            contact_groups.c.number,
+            contact_groups.c.size,
+        )
+        .where(
+            contact_groups.c.account_id == account_id,
+            contact_groups.c.kind == int(kind),
+            (contact_groups.c.number == reference) | (contact_groups.c.id == id),
+        )
+        .order_by(contact_groups.c.id)
+    )
+    found = [Group(**row._asdict()) for row in rows]
+    return next((g for g in found if g.number == reference), found[0] if found else None)
+
+
+async def existing_groups(
+    connection: AsyncConnection, account_id: int, kind: ContactKind, ids: Sequence[int]
+) -> set[int]:
+    """Those of `ids` that are groups of the account and of that kind."""
+    rows = await connection.execute(
+        select(contact_groups.c.id).where(
+            contact_groups.c.account_id == account_id,
+            contact_groups.c.kind == int(kind),
+            among(connection, contact_groups.c.id, ids),
+        )
+    )
+    return set(rows.scalars())
+
+
+async def groups_of(
+    connection: AsyncConnection, contact_ids: Sequence[int]
+) -> dict[int, list[int]]:
+    """Ids of the groups of each contact, in their order."""
+    rows = await connection.execute(
+        select(contact_members.c.contact_id, contact_members.c.group_id)
+        .join(contact_groups, contact_groups.c.id == contact_members.c.group_id)
+        .where(among(connection, contact_members.c.contact_id, contact_ids))
+        .order_by(contact_members.c.contact_id, contact_members.c.group_id)
+    )
+    found: dict[int, list[int]] = defaultdict(list)
+    for contact_id, group_id in rows:
+        found[contact_id].append(group_id)
+    return found
+
+
+async def join_groups(
+    connection: AsyncConnection, contact_ids: Sequence[int], group_ids: Iterable[int]
+) -> None:
+    """Puts contacts into groups; those that are in one already stay."""
+    statement = sqlite.insert if is_sqlite(connection) else postgresql.insert
+    for group_id in group_ids:
+        # From the contacts themselves: one that is deleted meanwhile does not come back here.
+        members = select(literal(group_id, contact_members.c.group_id.type), contacts.c.id).where(
+            among(connection, contacts.c.id, contact_ids)
+        )
+        done = await connection.execute(
+            statement(contact_members)
+            .from_select(["group_id", "contact_id"], members)
+            .on_conflict_do_nothing()
+        )
+        await _resize(connection, Counter({group_id: done.rowcount}))
+
+
+async def leave_group(connection: AsyncConnection, contact_id: int, group_id: int) -> None:
+    """Takes one contact out of one group, if it is in it."""
+    done = await connection.execute(
+        delete(contact_members).where(
+            contact_members.c.contact_id == contact_id, contact_members.c.group_id == group_id
+        )
+    )
+    await _resize(connection, Counter({group_id: -done.rowcount}))
+
+
+async def leave_groups(connection: AsyncConnection, contact_ids: Sequence[int]) -> None:
+    """Takes contacts out of all their groups."""
+    left = await connection.execute(
+        delete(contact_members)
+        .where(among(connection, contact_members.c.contact_id, contact_ids))
+        .returning(contact_members.c.group_id)
+    )
+    counted = Counter(left.scalars())
+    await _resize(connection, Counter({id: -count for id, count in counted.items()}))
+
+
+async def _resize(connection: AsyncConnection, changes: Counter[int]) -> None:
+    for group_id, change in sorted(changes.items()):  # in one order: no deadlock
+        if change:
+            await connection.execute(
+                update(contact_groups)
+                .where(contact_groups.c.id == group_id)
+                .values(size=contact_groups.c.size + change)
+            )

@@ -1,0 +1,251 @@
+"""Contacts in SQL: adding in batches, changing, and pages that cost the same in a book of any size.
+
+Everything is within one account and one kind. A write that touches many contacts is meant to be
+called with a batch at a time, each in its own transaction, so that it holds up nobody else's.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, delete, exists, func, select, text, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph.domain.contacts import (
+    CONTACT_FIELDS,
+    Contact,
+    ContactFilter,
+    ContactKind,
+    name_key,
+    search_key,
+)
+from heliograph.storage import contact_groups
+from heliograph.storage.schema_books import contact_members, contacts
+from heliograph.storage.sets import among, is_sqlite
+
+__all__ = [
+    "AddressTaken",
+    "change_contact",
+    "delete_contact",
+    "find_contact",
+    "list_addresses",
+    "list_contacts",
+    "put_contacts",
+]
+
+_FIELDS = [contacts.c[name] for name in CONTACT_FIELDS]
+_WRITTEN = ("address", *CONTACT_FIELDS, "name_key", "search_key")
+# A name that fits more contacts than this is looked for along the page instead of in the index of
+# names: then one in fifty or more fits, and a page fills quickly.
+_MANY_NAMES = 20_000
+# Sorts after every other text with the same beginning.
+_LAST_SIGN = "\U0010ffff"
+
+
+class AddressTaken(ValueError):
+    """Another contact of the account has this address."""
+
+
+def _upsert(values: str, rows: str) -> str:
+    names = ", ".join(_WRITTEN)
+    sets = ", ".join(f"{name} = excluded.{name}" for name in _WRITTEN[1:])
+    return (
+        f"INSERT INTO contacts (account_id, kind, {names}) SELECT CAST(:account_id AS bigint), "
+        f"CAST(:kind AS smallint), {values} FROM {rows} "
+        f"ON CONFLICT (account_id, kind, address) DO UPDATE SET {sets} RETURNING id, address"
+    )
+
+
+_UPSERT_SQLITE = text(
+    _upsert(
+        ", ".join(f"json_extract(value, '$[{i}]')" for i in range(len(_WRITTEN))),
+        "json_each(:rows) WHERE true ORDER BY key",
+    )
+)
+_UPSERT_POSTGRESQL = text(
+    _upsert(
+        ", ".join(f"value->>{i}" for i in range(len(_WRITTEN))),
+        "json_array_elements(CAST(:rows AS json)) AS j(value)",
+    )
+)
+
+
+async def put_contacts(
+    connection: AsyncConnection,
+    account_id: int,
+    kind: ContactKind,
+    *,
+    rows: Mapping[str, Mapping[str, str]],
+    group_ids: Sequence[int] | None = None,
+) -> dict[str, int]:
+    """Adds contacts, or gives those that exist the new data: `rows` are fields by address.
+
+    A field that is not given stays as it is. `group_ids` None: no change of groups; else they are
+    the contacts' groups afterwards. Returns ids by address.
+    """
+    known = await _stored_fields(connection, account_id, kind, list(rows))
+    lines = []
+    for address, fields in rows.items():
+        merged = {**known.get(address, {}), **fields, "address": address}
+        merged["name_key"], merged["search_key"] = _keys(merged)
+        lines.append([merged.get(name, "") for name in _WRITTEN])
+    statement = _UPSERT_SQLITE if is_sqlite(connection) else _UPSERT_POSTGRESQL
+    done = await connection.execute(
+        statement,
+        {
+            "account_id": account_id,
+            "kind": int(kind),
+            "rows": msgspec.json.encode(lines).decode(),
+        },
+    )
+    ids = {address: id for id, address in done.all()}
+    if group_ids is not None:
+        fresh = [id for address, id in ids.items() if address not in known]
+        old = [id for address, id in ids.items() if address in known]
+        if old:
+            await contact_groups.leave_groups(connection, old)
+        await contact_groups.join_groups(connection, [*old, *fresh], group_ids)
+    return ids
+
+
+async def find_contact(
+    connection: AsyncConnection, account_id: int, kind: ContactKind, address: str
+) -> int | None:
+    """Id of the contact with that address."""
+    id: int | None = await connection.scalar(
+        select(contacts.c.id).where(*_owned(account_id, kind), contacts.c.address == address)
+    )
+    return id
+
+
+async def change_contact(
+    connection: AsyncConnection,
+    contact_id: int,
+    *,
+    fields: Mapping[str, str],
+    address: str = "",
+    group_ids: Sequence[int] | None = None,
+) -> None:
+    """Changes the given fields of a contact, its address and its groups. Raises AddressTaken."""
+    row = (
+        await connection.execute(
+            select(contacts.c.address, *_FIELDS).where(contacts.c.id == contact_id)
+        )
+    ).one()
+    merged = {**row._asdict(), **fields}
+    if address:
+        merged["address"] = address
+    merged["name_key"], merged["search_key"] = _keys(merged)
+    try:
+        async with connection.begin_nested():
+            await connection.execute(
+                update(contacts).where(contacts.c.id == contact_id).values(merged)
+            )
+    except IntegrityError as error:
+        raise AddressTaken("another contact has this address") from error
+    if group_ids is not None:
+        await contact_groups.leave_groups(connection, [contact_id])
+        await contact_groups.join_groups(connection, [contact_id], group_ids)
+
+
+async def delete_contact(connection: AsyncConnection, contact_id: int) -> None:
+    """Deletes a contact and takes it out of its groups."""
+    await contact_groups.leave_groups(connection, [contact_id])
+    await connection.execute(delete(contacts).where(contacts.c.id == contact_id))
+
+
+async def list_contacts(
+    connection: AsyncConnection, account_id: int, kind: ContactKind, *, wanted: ContactFilter
+) -> list[Contact]:
+    """A page of contacts in the order of their ids."""
+    ids = await _page_of_ids(connection, account_id, kind, wanted)
+    if not ids:
+        return []
+    rows = await connection.execute(
+        select(contacts.c.id, contacts.c.address, *_FIELDS)
+        .where(among(connection, contacts.c.id, ids))
+        .order_by(contacts.c.id)
+    )
+    groups = await contact_groups.groups_of(connection, ids)
+    return [Contact(groups=tuple(groups.get(row.id, ())), **row._asdict()) for row in rows]
+
+
+async def list_addresses(
+    connection: AsyncConnection, group_id: int, *, after_id: int = 0, limit: int
+) -> tuple[list[str], int]:
+    """(addresses of a group's next contacts, the id to go on after); no addresses at its end."""
+    rows = (
+        await connection.execute(
+            select(contacts.c.address, contacts.c.id)
+            .join_from(contact_members, contacts, contact_members.c.contact_id == contacts.c.id)
+            .where(contact_members.c.group_id == group_id, contact_members.c.contact_id > after_id)
+            .order_by(contact_members.c.contact_id)
+            .limit(limit)
+        )
+    ).all()
+    return [row[0] for row in rows], rows[-1][1] if rows else after_id
+
+
+async def _page_of_ids(
+    connection: AsyncConnection, account_id: int, kind: ContactKind, wanted: ContactFilter
+) -> list[int]:
+    owned = _owned(account_id, kind)
+    conditions: list[ColumnElement[bool]] = [*owned, contacts.c.id > wanted.after_id]
+    if wanted.address:
+        conditions.append(contacts.c.address == wanted.address)
+    if wanted.search:
+        place = func.instr if is_sqlite(connection) else func.strpos
+        conditions.append(place(contacts.c.search_key, wanted.search.casefold()) > 0)
+    if wanted.full_name:
+        beginning = " ".join(wanted.full_name.split()).casefold()
+        named = (
+            contacts.c.name_key >= beginning,
+            contacts.c.name_key < beginning + _LAST_SIGN,
+        )
+        few = await connection.execute(
+            select(contacts.c.id).where(*owned, *named).limit(_MANY_NAMES + 1)
+        )
+        ids = few.scalars().all()
+        if len(ids) <= _MANY_NAMES:
+            conditions.append(among(connection, contacts.c.id, ids))
+        else:
+            conditions += named
+    query = select(contacts.c.id).where(*conditions)
+    if wanted.group_id:
+        member = contact_members.c
+        query = query.join(contact_members, member.contact_id == contacts.c.id).where(
+            member.group_id == wanted.group_id, member.contact_id > wanted.after_id
+        )
+        query = query.order_by(member.contact_id)
+    else:
+        if wanted.group_id == 0:
+            query = query.where(~exists().where(contact_members.c.contact_id == contacts.c.id))
+        query = query.order_by(contacts.c.id)
+    return list((await connection.execute(query.limit(wanted.limit))).scalars())
+
+
+async def _stored_fields(
+    connection: AsyncConnection, account_id: int, kind: ContactKind, addresses: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    rows = await connection.execute(
+        select(contacts.c.address, *_FIELDS).where(
+            *_owned(account_id, kind), among(connection, contacts.c.address, addresses)
+        )
+    )
+    found: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        found[row.address] = row._asdict()
+    return found
+
+
+def _owned(account_id: int, kind: ContactKind) -> tuple[ColumnElement[bool], ...]:
+    return contacts.c.account_id == account_id, contacts.c.kind == int(kind)
+
+
+def _keys(fields: dict[str, Any]) -> tuple[str, str]:
+    names = (fields.get(name, "") for name in ("last_name", "first_name", "middle_name"))
+    return name_key(*names), search_key(fields)
