@@ -106,7 +106,9 @@ def test_life_runs_out(tmp_path: Path) -> None:
 
 async def test_crashes_under_load(tmp_path: Path) -> None:
     """kill -9 between an SMPP operator and 32 clients: `make crash` in small."""
-    report = await crash(tmp_path / "data", messages=1500, blows=2, what="kill", seed=7, database="")
+    report = await crash(
+        tmp_path / "data", messages=1500, blows=2, what="kill", seed=7, database=""
+    )
     assert judge(report) == []
     assert report["accepted"] >= 1500
     assert report["blows"] == 2
