@@ -14,6 +14,7 @@ import click
 from heliograph import __version__
 from heliograph.cli import (
     accounts,
+    binds,
     callbacks,
     connectors,
     doctor,
@@ -96,6 +97,7 @@ for _command in (
     routes.route,
     numbering.numbering,
     callbacks.callbacks,
+    binds.binds,
     ledger.ledger,
     doctor.doctor,
     simulate.simulate,

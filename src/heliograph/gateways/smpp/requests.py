@@ -7,6 +7,7 @@ and 6).
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ from heliograph.protocols.sms.data_coding import (
     parse_data_coding,
 )
 from heliograph.protocols.sms.errors import UdhError
-from heliograph.protocols.sms.gsm7 import DEFAULT_TABLE, gsm7_table
+from heliograph.protocols.sms.gsm7 import DEFAULT_TABLE, Gsm7Table, gsm7_table
 from heliograph.protocols.sms.udh import (
     ElementId,
     InformationElement,
@@ -46,6 +47,8 @@ DOOR = "smpp"
 _UDHI = EsmClass.UDHI.value
 _PING_PROTOCOL_ID = 0x40  # short message type 0 (3GPP TS 23.040 section 9.2.3.9)
 _OCTETS = 4
+_ASCII_PREFIX = re.compile(rb"__[A-Z]{2,8}__")
+_ASCII_COMMENT = re.compile(rb"(\r?\n)~~~(\r?\n|\Z)")
 _VALID_MAX_MS = 168 * 3_600_000
 # These elements are taken care of here; with any other one the message goes out as octets.
 _UNDERSTOOD = frozenset(
@@ -105,7 +108,7 @@ class Reader:
                 protocol_id=protocol_id,
                 options=options,
             )
-        text = decode_text(pdu.content, data_coding, default_alphabet=self._alphabet)
+        text = self._decode(pdu.content, data_coding)
         if not text or (len(text) > MAX_TEXT_CHARS and is_too_long(text)):
             return Fault(S.ESME_RINVMSGLEN.value)
         return SendRequest(
@@ -152,10 +155,19 @@ class Reader:
     ) -> tuple[str, MessageType] | Fault:
         """The new text and its type; it is in the coding of the message that it replaces."""
         content = pdu.short_message or pdu.tlvs.raw(TlvTag.MESSAGE_PAYLOAD) or b""
-        text = decode_text(content, data_coding, default_alphabet=self._alphabet)
+        text = self._decode(content, data_coding)
         if not text or is_too_long(text):
             return Fault(S.ESME_RINVMSGLEN.value)
         return text, MessageType.SMS
+
+    def _decode(self, content: bytes, data_coding: int, table: Gsm7Table = DEFAULT_TABLE) -> str:
+        if (
+            (content[:2] == b"__" or b"~~~" in content)
+            and self._alphabet == "gsm7"
+            and parse_data_coding(data_coding).codec == "default"
+        ):
+            content = _mend(content)
+        return decode_text(content, data_coding, default_alphabet=self._alphabet, table=table)
 
     def _read_special(
         self,
@@ -196,9 +208,7 @@ class Reader:
             table = DEFAULT_TABLE
             if body.header is not None:
                 table = gsm7_table(body.header.locking_shift, body.header.single_shift)
-            text = decode_text(
-                body.content, data_coding, default_alphabet=self._alphabet, table=table
-            )
+            text = self._decode(body.content, data_coding, table)
             if not text or is_too_long(text):
                 return Fault(S.ESME_RINVMSGLEN.value)
         return SendRequest(
@@ -289,6 +299,16 @@ def _relative_span(text: str) -> int:
     if text[-1] != "R" or text[:4] != "0000":
         return 0
     return parse_time(text, 0) or 0
+
+
+def _mend(content: bytes) -> bytes:
+    """Octets in the GSM alphabet in which the words of the interface stand as ASCII: in most
+    clients nothing turns ``__HLR__`` into other octets. What is mended would read ``§§HLR§§`` and
+    three ``ü`` alone in a line."""
+    found = _ASCII_PREFIX.match(content)
+    if found is not None:
+        content = found[0].replace(b"_", b"\x11") + content[found.end() :]
+    return _ASCII_COMMENT.sub(lambda m: m[1] + b"\x1b=" * 3 + m[2], content)
 
 
 def is_too_long(text: str) -> bool:
