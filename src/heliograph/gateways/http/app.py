@@ -30,6 +30,7 @@ from heliograph.gateways.http.bodies import (
 from heliograph.gateways.http.calls import Call, Reply, refuse
 from heliograph.gateways.http.envelopes import SoapEndpoint
 from heliograph.gateways.http.failures import log_failure
+from heliograph.gateways.http.oms import OmsService
 from heliograph.gateways.http.pages import PAGES
 from heliograph.gateways.http.parameters import Parameters, read_parameters
 from heliograph.gateways.http.ports import (
@@ -106,7 +107,14 @@ class HttpGateway:
         self._observer = observer or NoObserver()
         # Addresses that are not scripts with parameters but speak a protocol of their own.
         soap = SoapEndpoint(SoapService(self.answer), self._settings, self._observer)
-        self._endpoints: dict[str, SoapEndpoint] = {"/sys/soap.php": soap}
+        oms_service = OmsService(self.answer, services.authentication)
+        oms = SoapEndpoint(oms_service, self._settings, self._observer)
+        self._endpoints: dict[str, SoapEndpoint] = {
+            "/sys/soap.php": soap,
+            "/sys/oms.php": oms,
+            "/oms/": oms,
+            "/oms": oms,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request. Other kinds of scopes than `http` are left alone."""
