@@ -201,6 +201,13 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     duplicates: Annotated[
         bool, Meta(description="Whether the same send request within a minute is refused.")
     ] = True
+    strict_passwords: Annotated[
+        bool,
+        Meta(
+            description="Whether passwords set by users.php need three of: letters, digits, "
+            "letters of both cases, other signs; otherwise eight characters will do."
+        ),
+    ] = False
     auth_block: Annotated[
         bool,
         Meta(

@@ -56,7 +56,9 @@ from heliograph.services.references import References
 from heliograph.services.request_log import RequestLog
 from heliograph.services.statuses import Statuses
 from heliograph.services.submit import Submit
+from heliograph.services.statistics import Statistics
 from heliograph.services.tracker import Tracker
+from heliograph.services.subclients import Subclients
 from heliograph.storage.database import Database, sqlite_url
 from heliograph.storage.deliveries import Deliveries as DeliveryRows
 from heliograph.storage.journal import Journal, StorageDown
@@ -100,6 +102,11 @@ class Services:
     limits: RequestLimits
     request_log: RequestLog
     pieces: Pieces
+    subclients: Subclients
+    statistics: Statistics
+    history: History
+    summaries: Summaries
+    lookups: Lookups
     references: References
     deliveries: Deliveries
 
@@ -275,6 +282,22 @@ class Runtime:
             limits=limits,
             request_log=RequestLog(
                 journal=self.journal,
+            subclients=Subclients(
+                database=self.database,
+                directory=self.directory,
+                authentication=self.authentication,
+                clock=now_ms,
+                has_strict_passwords=config.limits.strict_passwords,
+            ),
+            history=History(database=self.database, directory=self.directory, clock=now_ms),
+            summaries=Summaries(database=self.database, directory=self.directory),
+            lookups=Lookups(database=self.database, directory=self.directory, clock=now_ms),
+            statistics=Statistics(
+                database=self.database,
+                directory=self.directory,
+                clock=now_ms,
+                timezone_minutes=config.sending.timezone_minutes,
+            ),
                 database=self.database,
                 ids=ids,
                 clock=now_ms,

@@ -19,6 +19,16 @@ PER_MINUTE = {
     "status": 5,
     "status-many": 1,
     "balance": 10,
+    # Equal requests (data reference), and any number of questions for operators.
+    "get": 3,
+    "info": 3,
+    "info-any": 100,
+    "get_mnp": 3,
+    # "Not more than three requests within a minute to add a sub-client or change the same one"
+    # (users.php reference, section 7): the second by sub-client, questions by what they ask.
+    "users-add": 3,
+    "users-chg": 3,
+    "users-stat": 3,
 }
 # "Fifteen or more requests at once under one login" are refused: fourteen may be under way.
 AT_ONCE = 14

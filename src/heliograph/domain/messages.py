@@ -78,6 +78,7 @@ class MessageState(IntEnum):
     FORBIDDEN = 18
     NO_FUNDS = 19
     NO_ROUTE = 20
+    STOPPED = 21  # with the mailing list that it belongs to, before it was sent
 
 
 FINAL_STATES = frozenset(state for state in MessageState if state >= MessageState.DELIVERED)
@@ -90,9 +91,19 @@ _ENDS = frozenset({_S.DELIVERED, _S.EXPIRED, _S.UNDELIVERABLE, _S.REJECTED})
 # follows a final state but a reader's own act (READ, CLICKED).
 TRANSITIONS: dict[MessageState, frozenset[MessageState]] = {
     _S.SCHEDULED: frozenset({_S.QUEUED, _S.HELD, _S.DELETED, _S.EXPIRED, _S.FORBIDDEN}),
-    _S.HELD: frozenset({_S.QUEUED, _S.SCHEDULED, _S.DELETED, _S.EXPIRED, _S.FORBIDDEN}),
+    _S.HELD: frozenset(
+        {_S.QUEUED, _S.SCHEDULED, _S.DELETED, _S.EXPIRED, _S.FORBIDDEN, _S.STOPPED}
+    ),
     _S.QUEUED: frozenset(
-        {_S.SUBMITTING, _S.DELETED, _S.EXPIRED, _S.REJECTED, _S.UNDELIVERABLE, _S.NO_ROUTE}
+        {
+            _S.SUBMITTING,
+            _S.DELETED,
+            _S.EXPIRED,
+            _S.REJECTED,
+            _S.UNDELIVERABLE,
+            _S.NO_ROUTE,
+            _S.STOPPED,
+        }
     ),
     _S.SUBMITTING: frozenset({_S.QUEUED, _S.SUBMITTED, _S.UNKNOWN, _S.NO_ROUTE}) | _ENDS,
     _S.UNKNOWN: frozenset({_S.QUEUED, _S.SUBMITTED}) | _ENDS,
@@ -108,6 +119,7 @@ TRANSITIONS: dict[MessageState, frozenset[MessageState]] = {
     _S.FORBIDDEN: frozenset(),
     _S.NO_FUNDS: frozenset(),
     _S.NO_ROUTE: frozenset(),
+    _S.STOPPED: frozenset(),
 }
 
 
@@ -313,6 +325,7 @@ _PRECEDENCE: tuple[MessageState, ...] = (
     _S.CLICKED,
 )
 _RANK = {state: rank for rank, state in enumerate(_PRECEDENCE)}
+    _S.STOPPED,
 
 
 def derive_state(parts: Iterable[MessageState]) -> MessageState:

@@ -30,6 +30,7 @@ API_STATUS: dict[MessageState, int] = {
     _S.FORBIDDEN: 23,
     _S.NO_FUNDS: 24,
     _S.NO_ROUTE: 25,
+    _S.STOPPED: -2,
 }
 
 # (English, Russian) by status number.

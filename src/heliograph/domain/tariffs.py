@@ -8,7 +8,7 @@ message.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from heliograph.domain.messages import MessageType
@@ -54,6 +54,19 @@ class TariffPlan:
                 self._by_network[kind, rate.mccmnc] = rate.price_micros
         self._prefix_lengths = sorted({len(p) for _, p in self._by_prefix}, reverse=True)
         self._cache: dict[tuple[int, str], int | None] = {}
+
+    def converted(self, currency: str, convert: Callable[[int], int]) -> TariffPlan:
+        """The same plan with every price told in another currency."""
+        made = TariffPlan(id=self.id, name=self.name, rates=(), currency=currency)
+        made._by_network = {key: convert(price) for key, price in self._by_network.items()}
+        made._by_prefix = {key: convert(price) for key, price in self._by_prefix.items()}
+        made._prefix_lengths = self._prefix_lengths
+        return made
+
+    def places(self) -> tuple[list[str], list[str]]:
+        """What has rates of its own: (networks and countries, prefixes), each in order."""
+        networks = sorted({network for _, network in self._by_network if network})
+        return networks, sorted({prefix for _, prefix in self._by_prefix})
 
     def price(self, type: MessageType, mccmnc: str, recipient: str) -> int | None:
         """Micros for one part, or None when the plan has no rate for it."""

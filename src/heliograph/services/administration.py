@@ -15,6 +15,7 @@ from typing import Unpack
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.accounts import Account, check_login, check_password
+from heliograph.domain.ledger import purse_of
 from heliograph.domain.messages import MessageType
 from heliograph.domain.money import MICROS
 from heliograph.domain.routing import Route
@@ -137,17 +138,25 @@ async def set_credit(database: Database, key: int | str, credit_micros: int) -> 
 
 
 async def pay(
-    database: Database, key: int | str, amount_micros: int, *, now_ms: int, note: str = ""
+    database: Database,
+    key: int | str,
+    amount_micros: int,
+    *,
+    now_ms: int,
+    note: str = "",
+    is_electronic: bool = False,
 ) -> int:
     """Pays into the account (by id or login), or out of it (a negative amount); the new balance.
 
-    With a shared balance: into that of the account that pays. Raises NoSuchAccount, NotCovered.
+    With a shared balance: into that of the account that pays. `is_electronic`: its second balance,
+    which begins with the first payment. Raises NoSuchAccount, NotCovered.
     """
     async with database.write() as connection:
         account = await accounts.find_account(connection, key)
-        return await ledger.pay(
-            connection, account.payer_id, amount_micros, now_ms=now_ms, note=note
-        )
+        if is_electronic and amount_micros > 0:
+            await accounts.open_electronic_purse(connection, account.payer_id)
+        purse = purse_of(account.payer_id, is_electronic=is_electronic)
+        return await ledger.pay(connection, purse, amount_micros, now_ms=now_ms, note=note)
 
 
 async def move(
@@ -158,18 +167,21 @@ async def move(
     amount_micros: int,
     now_ms: int,
     note: str = "",
+    is_electronic: bool = False,
 ) -> tuple[int, int]:
     """Moves money between two accounts; the new balances (from, to).
 
-    Raises NoSuchAccount, NotCovered, ValueError (not a positive amount, one balance only).
+    The amount is in the currency of the account that gives. Raises NoSuchAccount, NotCovered, ValueError (not a positive amount, one balance only).
     """
     async with database.write() as connection:
         giver = await accounts.find_account(connection, from_key)
         taker = await accounts.find_account(connection, to_key)
+        if is_electronic:
+            await accounts.open_electronic_purse(connection, taker.payer_id)
         return await ledger.move(
             connection,
-            from_id=giver.payer_id,
-            to_id=taker.payer_id,
+            from_id=purse_of(giver.payer_id, is_electronic=is_electronic),
+            to_id=purse_of(taker.payer_id, is_electronic=is_electronic),
             amount_micros=amount_micros,
             now_ms=now_ms,
             note=note,
@@ -234,6 +246,7 @@ async def _ensure_installed(connection: AsyncConnection, now_ms: int) -> int:
     if plans := await tariffs.list_plans(connection):
         return plans[0].id
     plan_id = await tariffs.create_plan(connection, "standard")
+    await tariffs.number_plan(connection, plan_id, 1)
     rates = [Rate(type=type, price_micros=price) for type, price in _FIRST_PRICES.items()]
     await tariffs.import_rates(connection, plan_id, rates, replace=True)
     if not await routing.list_connectors(connection):

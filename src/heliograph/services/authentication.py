@@ -19,7 +19,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 from heliograph.config import Limits
-from heliograph.domain.accounts import Account, credential_digests
+from heliograph.domain.accounts import Account, AccountKind, credential_digests
 from heliograph.domain.limits import MINUTE_MS
 from heliograph.domain.refusals import Refusal
 from heliograph.services.directory import Directory
@@ -147,7 +147,12 @@ class Authentication:
         if refusal is not None or current is None:
             self._guard.note_failure(address)
             return refusal or SessionRefusal.UNKNOWN_LOGIN
-        return current
+        return self._principal(current) or SessionRefusal.NOT_ADMITTED
+
+    async def knows(self, account: Account, password: str) -> bool | None:
+        """Whether this is the account's password, which somebody else gives; None: too many wait
+        to be verified."""
+        return await self._prove(account.login, account, password, f"account {account.parent_id}")
 
     def close(self) -> None:
         """Ends the threads."""
@@ -179,7 +184,13 @@ class Authentication:
         if account is None or account.is_blocked or not account.admits(address):
             self._guard.note_failure(address)
             return Refusal.NOT_AUTHORISED
-        return account
+        return self._principal(account) or Refusal.NOT_AUTHORISED
+
+    def _principal(self, account: Account) -> Account | None:
+        """Who is let in: somebody with an additional login acts as its main account."""
+        if account.kind is not AccountKind.LOGIN:
+            return account
+        return self._directory.principal(account)
 
     async def _verify(
         self, key: tuple[str, bytes], account: Account | None, password: str, address: str

@@ -14,7 +14,7 @@ import msgspec
 
 from heliograph.domain.deliveries import RECEIPT, receipt_payload, wishes_of
 from heliograph.domain.events import CallEnd, OutboxEvent, status_payload
-from heliograph.domain.ledger import charge_for
+from heliograph.domain.ledger import charge_for, owner_of_purse
 from heliograph.domain.messages import (
     FINAL_STATES,
     Message,
@@ -37,8 +37,13 @@ from heliograph.storage.statements import (
     RESPOND_PARTS,
     REVISE_MESSAGES,
 )
+from heliograph.storage.totals import GROUP_OF, Deltas, TotalKey, add_delta, add_message
 
 __all__ = ["Bookkeeping", "Changes", "encode_json"]
+
+_DAY_MS = 86_400_000
+# Nobody has to be told what they did themselves.
+_OWNERS_ACT = frozenset({MessageState.DELETED, MessageState.STOPPED})
 
 
 def encode_json(value: object) -> str:
@@ -49,20 +54,24 @@ def encode_json(value: object) -> str:
 class Changes:
     """Rows of one entry, and the callbacks and deliveries by session that follow from it."""
 
-    __slots__ = ("by_session", "finals", "now_ms", "outbox", "rows")
+    __slots__ = ("by_session", "ends", "finals", "now_ms", "outbox", "rows", "totals")
 
     def __init__(self, now_ms: int) -> None:
         self.now_ms = now_ms
         self.rows: dict[Bulk, Rows] = defaultdict(list)
         self.finals: Rows = []
+        self.ends: dict[int, tuple[TotalKey, int]] = {}
+        self.totals: Deltas = {}
         self.outbox: list[OutboxEvent] = []
         self.by_session: list[OutboxEvent] = []
 
     def entry(self, *, must_write: bool, done: Callable[[Entry], None] | None = None) -> Entry:
         """The journal entry for all of it."""
-        return Entry(
+        entry = Entry(
             self.rows, now_ms=self.now_ms, finals=self.finals, must_write=must_write, done=done
         )
+        entry.totals, entry.ends = self.totals, self.ends
+        return entry
 
     @property
     def is_empty(self) -> bool:
@@ -88,6 +97,34 @@ class Bookkeeping:
         self._tracker = tracker
         self._metrics = metrics
         self.timezone_minutes = timezone_minutes
+        self._zone_ms = timezone_minutes * 60_000
+
+    def count_message(self, changes: Changes, message: Message) -> None:
+        """Counts a new message in the running totals; whoever inserts a message calls it once."""
+        add_message(
+            changes.totals,
+            self._total_key(message),
+            part_count=message.part_count,
+            price_micros=message.price_micros,
+            end=GROUP_OF.get(message.state),
+        )
+
+    def note_end(self, changes: Changes, message: Message, state: MessageState) -> None:
+        """Notes where an open message is counted; whoever adds to `finals` calls it once."""
+        changes.ends[message.id] = (self._total_key(message), GROUP_OF[state])
+
+    def _total_key(self, message: Message) -> TotalKey:
+        submission = message.submission
+        payer_id = submission.payer_id
+        payer = self._directory.account_by_id(owner_of_purse(payer_id))
+        return (
+            submission.account_id,
+            (message.created_at + self._zone_ms) // _DAY_MS,
+            payer_id,
+            int(submission.type),
+            message.mccmnc,
+            "" if payer is None else payer.currency,
+        )
 
     def note(self, changes: Changes, message_id: int, seq: int, kind: str, detail: str) -> None:
         """An event for the timeline. `detail` is for people: no texts and no secrets."""
@@ -149,6 +186,7 @@ class Bookkeeping:
         message.final_at = changes.now_ms
         detail = None if message.detail is None else encode_json(message.detail)
         changes.finals.append((message.id, int(state), err, charged, changes.now_ms, detail))
+        self.note_end(changes, message, state)
         self._tracker.remove(message)
         self._metrics.finished(state, err)
         self.tell_owner(changes, message)
@@ -163,6 +201,10 @@ class Bookkeeping:
         derived = derive_state(p.state for p in message.parts)
         if derived is message.state:
             return
+        if GROUP_OF[derived] != GROUP_OF[message.state]:
+            key = self._total_key(message)
+            add_delta(changes.totals, key, GROUP_OF[message.state], -1)
+            add_delta(changes.totals, key, GROUP_OF[derived], 1)
         message.state, message.err = derived, err
         changes.rows[REVISE_MESSAGES].append((message.id, int(derived), err, changes.now_ms))
         self.tell_owner(changes, message)
@@ -175,7 +217,7 @@ class Bookkeeping:
             self._tell_sessions(changes, message, options)
             return
         account = self._directory.account_by_id(message.submission.account_id)
-        if account is None or not account.callback_url or message.state is MessageState.DELETED:
+        if account is None or not account.is_told_statuses or message.state in _OWNERS_ACT:
             return
         event = OutboxEvent(
             id=self._ids.take(1),

@@ -16,12 +16,14 @@ from typing import Any
 
 import structlog
 
-from heliograph.domain.accounts import Account
+from heliograph.domain.accounts import Account, AccountKind
+from heliograph.domain.currencies import Exchange
 from heliograph.domain.messages import MessageType
 from heliograph.domain.numbering import NumberingPlan
 from heliograph.domain.routing import RouteTable
+from heliograph.domain.subclients import act, share
 from heliograph.domain.tariffs import TariffPlan
-from heliograph.storage import accounts, numbering, revisions, routing, tariffs
+from heliograph.storage import accounts, currencies, numbering, revisions, routing, tariffs
 from heliograph.storage.database import Database
 from heliograph.storage.routing import ConnectorConfig
 
@@ -39,6 +41,8 @@ class _Snapshot:
     version: int = -1
     by_login: dict[str, Account] = field(default_factory=dict)
     by_id: dict[int, Account] = field(default_factory=dict)
+    acting: dict[int, Account] = field(default_factory=dict)
+    rates: dict[str, int] = field(default_factory=dict)
     key_owners: dict[str, int] = field(default_factory=dict)
     number_owners: dict[str, int] = field(default_factory=dict)
     plans: dict[int, TariffPlan] = field(default_factory=dict)
@@ -62,6 +66,8 @@ class Directory:
         self._numbering: NumberingPlan | None = None
         self._tables: tuple[object, ...] = ()
         self._listeners: list[Callable[[], None]] = []
+        self._loading = asyncio.Lock()
+        self._converted: dict[tuple[int, str], TariffPlan] = {}
 
     # --- lookups ----------------------------------------------------------------------------------
 
@@ -72,6 +78,30 @@ class Directory:
     def account_by_id(self, id: int) -> Account | None:
         """The account with that id."""
         return self._snapshot.by_id.get(id)
+
+    def principal(self, account: Account) -> Account | None:
+        """The account that somebody with this login works with; None: its main account is gone
+        or blocked."""
+        if account.kind is not AccountKind.LOGIN:
+            return account
+        return self._snapshot.acting.get(account.id)
+
+    def plan_of(self, account: Account) -> TariffPlan | None:
+        """The account's tariff plan, its prices in the currency in which the account pays."""
+        plan = self._snapshot.plans.get(account.plan_id)
+        if plan is None or plan.currency == account.currency:
+            return plan
+        key = (plan.id, account.currency)
+        if key not in self._converted:
+            rates = self._snapshot.rates
+            exchange = Exchange.between(account.currency, plan.currency, rates)
+            self._converted[key] = plan.converted(account.currency, exchange.given_for)
+        return self._converted[key]
+
+    @property
+    def currency_rates(self) -> dict[str, int]:
+        """What one unit of each currency costs in micros of the reference currency."""
+        return self._snapshot.rates
 
     def account_by_key(self, sha256: str) -> Account | None:
         """The account that an API key belongs to, by the key's hash; disabled keys are nobody's."""
@@ -117,7 +147,8 @@ class Directory:
         """Reads everything. Raises what the database raises; then the old values stay in use."""
         async with self._database.snapshot() as connection:
             version = await revisions.current(connection)
-            known = await accounts.load_accounts(connection)
+            known = share(await accounts.load_accounts(connection))
+            rates = await currencies.load_rates(connection)
             keys = await accounts.list_api_keys(connection)
             configs = await routing.list_connectors(connection)
             routes = await routing.list_routes(connection)
@@ -132,10 +163,14 @@ class Directory:
                 NumberingPlan.load_default, imported=imported, ported=ported
             )
             self._tables = tables
+        by_id = {account.id: account for account in known}
+        self._converted = {}
         self._snapshot = _Snapshot(
             version=version,
             by_login={account.login: account for account in known},
-            by_id={account.id: account for account in known},
+            by_id=by_id,
+            acting=_find_principals(by_id),
+            rates=rates,
             key_owners={key.sha256: key.account_id for key in keys if not key.is_disabled},
             number_owners=number_owners,
             plans=plans,
@@ -149,10 +184,11 @@ class Directory:
 
     async def refresh_if_changed(self) -> bool:
         """Reads everything anew if the configuration has another version; True when it had."""
-        async with self._database.read() as connection:
-            if await revisions.current(connection) == self._snapshot.version:
-                return False
-        await self.load()
+        async with self._loading:  # of two at once the older one must not come last
+            async with self._database.read() as connection:
+                if await revisions.current(connection) == self._snapshot.version:
+                    return False
+            await self.load()
         for callback in self._listeners:
             callback()
         return True
@@ -182,3 +218,15 @@ class Directory:
             except Exception as error:  # wrong settings of one must not stop the others
                 _log.error("connector not usable", connector=config.name, reason=str(error))
         return found
+
+
+def _find_principals(by_id: dict[int, Account]) -> dict[int, Account]:
+    """For every additional login the account that it acts as."""
+    found = {}
+    for account in by_id.values():
+        main: Account | None = account
+        while main is not None and main.kind is AccountKind.LOGIN:
+            main = by_id.get(main.parent_id)
+        if main is not None and main is not account and not main.is_blocked:
+            found[account.id] = act(account, main)
+    return found

@@ -46,7 +46,7 @@ async def receive(
             "received_at": now_ms,
         }
         await connection.execute(insert(incoming).values(row))
-        if account.callback_url:
+        if account.is_told_incoming:
             event = OutboxEvent(
                 id=incoming_id + 1,
                 account_id=account.id,

@@ -222,6 +222,7 @@ class Pieces:
         )
         changes.rows[INSERT_SUBMISSIONS].append(submission_row(submission))
         changes.rows[INSERT_MESSAGES].append(message_row(message, changes.now_ms))
+        self._books.count_message(changes, message)
         changes.rows[JOIN_PIECES].append((piece.id, piece.client_ref))
         self._books.tell_owner(changes, message)
 

@@ -264,7 +264,7 @@ class Submit:
         account = request.account
         directory = self._directory
         rules = Rules(
-            plan=directory.plans.get(account.plan_id),
+            plan=directory.plan_of(account),
             routes=directory.routes,
             numbering=directory.numbering,
             max_recipients=self._max_recipients,
@@ -287,7 +287,7 @@ class Submit:
         request, plan = acceptance.request, acceptance.plan
         self._compose(acceptance)
         entry = acceptance.changes.entry(must_write=False)
-        entry.payer_id = request.account.payer_id
+        entry.payer_id = request.account.purse_for(plan.type)
         entry.reserve_micros = plan.price_micros
         entry.message_count = len(plan.drafts)
         entry.done = partial(self._committed, acceptance)
@@ -355,6 +355,7 @@ class Submit:
                 due_at = (due_at or now_ms) + delay if delay else due_at
             message = _message(
                 first_id + index,
+            self._books.note_end(acceptance.changes, old, MessageState.DELETED)
                 submission,
                 draft,
                 due_at=due_at,
@@ -378,15 +379,17 @@ class Submit:
                 acceptance.messages.append(message)
         acceptance.part_count = plan.part_count
         if not part_rows:
+                self._books.count_message(acceptance.changes, message)
             del rows[INSERT_PARTS]
 
+            self._books.count_message(acceptance.changes, message)
     def _submission(self, acceptance: _Acceptance) -> Submission:
         request, plan = acceptance.request, acceptance.plan
         account = request.account
         return Submission(
             id=self._ids.take(1),
             account_id=account.id,
-            payer_id=account.payer_id,
+            payer_id=account.purse_for(plan.type),
             client_ref=acceptance.client_ref,
             type=plan.type,
             sender=plan.sender,
@@ -447,6 +450,7 @@ class Submit:
         acceptance.done(Refused(refusal, client_ref=acceptance.client_ref, lines=lines))
 
 
+            self._books.count_message(changes, message)
 def _message(
     id: int, submission: Submission, draft: Draft, *, due_at: int, now_ms: int, valid_ms: int
 ) -> Message:

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Integer, SmallInteger, Table
 
-__all__ = ["Bulk", "bulk_insert", "bulk_update", "transpose"]
+__all__ = ["Bulk", "bulk_add", "bulk_insert", "bulk_update", "transpose"]
 
 
 # Known by itself and not by its texts: statements are keys on the hot path.
@@ -50,6 +50,27 @@ def bulk_insert(table: Table, *, ignore_conflicts: bool = False) -> Bulk:
         sqlite=f"INSERT INTO {table.name} ({names}) VALUES {{values}}{conflict}",
         postgresql=f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}){conflict}",
         inserts="" if ignore_conflicts else table.name,
+    )
+
+
+def bulk_add(table: Table) -> Bulk:
+    """Adds to rows of counters: the columns of the primary key say which, the others what is added
+    to each of them. Rows that are not there yet begin at zero. One row for each key in a batch."""
+    columns = [column.name for column in table.columns]
+    key = [column.name for column in table.primary_key.columns]
+    names = ", ".join(f'"{name}"' for name in columns)
+    arrays = ", ".join(f"${i + 1}::{_pg_type(table, name)}[]" for i, name in enumerate(columns))
+    sums = ", ".join(
+        f'"{name}" = {table.name}."{name}" + excluded."{name}"'
+        for name in columns
+        if name not in key
+    )
+    conflict = f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sums}"
+    return Bulk(
+        name=f"add_to_{table.name}",
+        columns=tuple(columns),
+        sqlite=f"INSERT INTO {table.name} ({names}) VALUES {{values}} {conflict}",
+        postgresql=f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) {conflict}",
     )
 
 

@@ -37,6 +37,7 @@ from heliograph.storage.statements import (
     REVISE_MESSAGES,
     TRANSFER_COLUMN,
 )
+from heliograph.storage.totals import ADD_TOTALS, Deltas, TotalKey, add_end, make_rows
 
 __all__ = ["BatchWriter", "BulkRows", "Entry", "Journal", "JournalClosed", "Script", "StorageDown"]
 
@@ -80,7 +81,9 @@ class Entry:
 
     Fill in: `rows` per bulk statement; `reserve_micros` with `payer_id` and `message_count` when
     money has to be there; `finals`, rows of FINISH_MESSAGES, whose money is resolved here;
-    `counters`, pairs of (name, how many numbers to take). Read after `done`: `error` (None: it is
+    `counters`, pairs of (name, how many numbers to take); `totals`, what is added to the running
+    totals, and `ends`, for messages in `finals` the row of totals that counts them and the column
+    of their end (`storage.totals`). Read after `done`: `error` (None: it is
     on disk), `is_funded` (False: the balance did not cover it and nothing was written),
     `balance_micros` after the reserve, `finished` (ids of messages that this entry made final),
     `firsts` (first number of each counter).
@@ -90,6 +93,7 @@ class Entry:
         "balance_micros",
         "counters",
         "done",
+        "ends",
         "error",
         "finals",
         "finished",
@@ -102,6 +106,7 @@ class Entry:
         "reserve_micros",
         "rows",
         "size",
+        "totals",
     )
 
     def __init__(
@@ -122,6 +127,8 @@ class Entry:
         self.reserve_micros = 0
         self.message_count = 0
         self.counters: list[tuple[str, int]] | None = None
+        self.totals: Deltas | None = None
+        self.ends: dict[int, tuple[TotalKey, int]] | None = None
         self.error: Exception | None = None
         self.is_funded = True
         self.balance_micros = 0
@@ -369,7 +376,8 @@ def write_batch(batch: list[Entry], next_id: Callable[[], int]) -> Script:
     revised = gathered.pop(REVISE_MESSAGES, None)
     for bulk, rows in gathered.items():  # noqa: UP028 (a dict takes no answers by `send`)
         yield bulk, rows
-    yield from _finish(funded, next_id, transfers, effects)
+    deltas: list[Deltas] = [entry.totals for entry in funded if entry.totals]
+    yield from _finish(funded, next_id, transfers, effects, deltas)
     if revised:  # after the end that they are better news about
         yield REVISE_MESSAGES, revised
     if effects:
@@ -396,6 +404,8 @@ def _reserve(
         if entry.payer_id:
             by_payer.setdefault(entry.payer_id, []).append(entry)
     rows = yield "lock_balances", [(payer,) for payer in sorted(by_payer)]
+    if deltas:
+        yield ADD_TOTALS, make_rows(deltas)
     available = {payer: (balance, balance + credit) for payer, balance, credit in rows}
     for payer, entries in by_payer.items():
         balance, room = available.get(payer, (0, 0))
@@ -447,7 +457,11 @@ def _last_of_each(rows: Rows) -> Rows:
 
 
 def _finish(
-    batch: list[Entry], next_id: Callable[[], int], transfers: Rows, effects: dict[int, int]
+    batch: list[Entry],
+    next_id: Callable[[], int],
+    transfers: Rows,
+    effects: dict[int, int],
+    deltas: list[Deltas],
 ) -> Script:
     finals: Rows = []
     owner: dict[int, Entry] = {}
@@ -461,7 +475,10 @@ def _finish(
     finished = yield FINISH_MESSAGES, finals
     sums: dict[int, list[int]] = {}
     for message_id, payer, price, charged in finished:
-        owner[message_id].finished.append(message_id)
+        entry = owner[message_id]
+        entry.finished.append(message_id)
+        if entry.ends and (end := entry.ends.get(message_id)) is not None:
+            add_end(ended, end, price, charged)
         if price:
             tally = sums.setdefault(payer, [0, 0, 0, 0])
             if charged:
@@ -479,3 +496,6 @@ def _finish(
             kind = int(TransferKind.VOID)
             transfers.append((next_id(), payer, kind, voided, voided, voids, now_ms, ""))
             effects[payer] = effects.get(payer, 0) + voided
+    ended: Deltas = {}
+    if ended:
+        deltas.append(ended)

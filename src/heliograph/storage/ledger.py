@@ -27,6 +27,7 @@ __all__ = [
     "audit",
     "has_open_messages",
     "list_transfers",
+    "lock",
     "move",
     "pay",
     "read_balance",
@@ -93,6 +94,15 @@ async def read_balance(connection: AsyncConnection, purse_id: int) -> tuple[int,
     return row.balance_micros, row.credit_micros
 
 
+async def lock(connection: AsyncConnection, *purse_ids: int) -> None:
+    """Holds the balances as they are until the end of the transaction. Raises NoSuchAccount.
+
+    In the order of their numbers: two moves in opposite directions never wait in a circle.
+    """
+    for purse_id in sorted(purse_ids):
+        await _adjust(connection, purse_id, 0)
+
+
 async def pay(
     connection: AsyncConnection, purse_id: int, amount_micros: int, *, now_ms: int, note: str = ""
 ) -> int:
@@ -123,10 +133,7 @@ async def move(
     """
     if amount_micros <= 0 or from_id == to_id:
         raise ValueError("a move takes a positive amount from one account to another one")
-    # Rows are locked in the order of their numbers: two moves in opposite directions never wait
-    # in a circle. The rates are read behind the locks.
-    for id in sorted((from_id, to_id)):
-        await _adjust(connection, id, 0)
+    await lock(connection, from_id, to_id)  # currencies and rates are read behind the locks
     codes = await _currencies_of(connection, from_id, to_id)
     exchange = Exchange.between(*codes, await currencies.load_rates(connection))
     given = exchange.given_for(amount_micros) if is_taken else amount_micros

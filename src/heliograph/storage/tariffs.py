@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, insert, select, text
+from sqlalchemy import delete, insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,20 +16,25 @@ from heliograph.storage import revisions
 from heliograph.storage.schema import plans, rates
 
 __all__ = [
+    "MAX_PLAN_NUMBER",
     "NoSuchPlan",
     "Plan",
     "PlanExists",
     "create_plan",
+    "find_numbered",
     "find_plan",
     "import_rates",
     "list_plans",
     "list_rates",
     "load_plans",
+    "number_plan",
     "remove_rate",
     "set_rate",
 ]
 
 _ANY_TYPE = -1
+# `tariff` of users.php is 0 to 8: "plan 1 ... plan 9".
+MAX_PLAN_NUMBER = 9
 _SET = text(
     "INSERT INTO rates (plan_id, type, mccmnc, prefix, price_micros) "
     "VALUES (:plan_id, :type, :mccmnc, :prefix, :price_micros) "
@@ -52,6 +57,7 @@ class Plan:
     id: int
     name: str
     currency: str
+    number: int = 0
 
 
 async def create_plan(connection: AsyncConnection, name: str, *, currency: str = "RUR") -> int:
@@ -73,13 +79,42 @@ async def find_plan(connection: AsyncConnection, key: int | str) -> Plan:
     row = (await connection.execute(select(plans).where(condition))).one_or_none()
     if row is None:
         raise NoSuchPlan(f"there is no plan {key!r}")
-    return Plan(id=row.id, name=row.name, currency=row.currency)
+    return Plan(id=row.id, name=row.name, currency=row.currency, number=row.number)
 
 
 async def list_plans(connection: AsyncConnection) -> list[Plan]:
     """All plans in the order of their ids."""
     rows = await connection.execute(select(plans).order_by(plans.c.id))
-    return [Plan(id=row.id, name=row.name, currency=row.currency) for row in rows]
+    return [
+        Plan(id=row.id, name=row.name, currency=row.currency, number=row.number) for row in rows
+    ]
+
+
+async def find_numbered(connection: AsyncConnection, number: int) -> Plan | None:
+    """The plan that main accounts know by this number, from 1; None: there is none."""
+    row = (
+        await connection.execute(
+            select(plans).where(plans.c.number == number, plans.c.number > 0).order_by(plans.c.id)
+        )
+    ).first()
+    return None if row is None else Plan(**row._mapping)
+
+
+async def number_plan(connection: AsyncConnection, plan_id: int, number: int) -> None:
+    """Gives a plan a number for main accounts, taking it from the plan that has it; 0: none.
+
+    Raises NoSuchPlan, ValueError.
+    """
+    if not 0 <= number <= MAX_PLAN_NUMBER:
+        raise ValueError(f"plans are numbered from 1 to {MAX_PLAN_NUMBER}")
+    if number:
+        await connection.execute(update(plans).where(plans.c.number == number).values(number=0))
+    done = await connection.execute(
+        update(plans).where(plans.c.id == plan_id).values(number=number)
+    )
+    if not done.rowcount:
+        raise NoSuchPlan(f"there is no plan {plan_id}")
+    await revisions.bump(connection)
 
 
 async def set_rate(connection: AsyncConnection, plan_id: int, rate: Rate) -> None:

@@ -42,6 +42,7 @@ from heliograph.gateways.http.ports import (
 from heliograph.gateways.http.send import send
 from heliograph.gateways.http.soap import SoapService
 from heliograph.gateways.http.status import status
+from heliograph.gateways.http.users import users
 from heliograph.protocols.forms.charsets import KOI8_R, UTF_8, WINDOWS_1251
 from heliograph.protocols.forms.replies import Format, encode_reply, find_format
 
@@ -51,7 +52,12 @@ Handler = Callable[[Call], Awaitable[Reply]]
 Headers = list[tuple[bytes, bytes]]
 
 # A new endpoint is one line here, its handler, its errors and its page of documentation.
-SCRIPTS: dict[str, Handler] = {"send": send, "status": status, "balance": balance}
+SCRIPTS: dict[str, Handler] = {
+    "send": send,
+    "status": status,
+    "balance": balance,
+    "users": users,
+}
 
 
 def _build_routes() -> dict[str, tuple[str, bool]]:

@@ -38,6 +38,10 @@ _SEND: dict[Refusal, tuple[int, str]] = {
     Refusal.TOO_MANY_AT_ONCE: (9, "too many concurrent requests"),
     Refusal.NOT_FOUND: (1, "parameters error"),
     Refusal.NOT_DELETED: (1, "parameters error"),
+    Refusal.NO_SUCH_ACCOUNT: (1, "parameters error"),
+    Refusal.SHARED_BALANCE: (1, "parameters error"),
+    Refusal.NOT_SAVED: (1, "parameters error"),
+    Refusal.NOT_ALLOWED: _DENIED,
     # Nothing was accepted, and the same request may be repeated: what clients do on error 9.
     Refusal.OVERLOADED: (9, "too many concurrent requests"),
     Refusal.SYSTEM_ERROR: (SYSTEM_ERROR_NUMBER, "system error"),
@@ -66,6 +70,18 @@ ERRORS: dict[str, dict[Refusal, tuple[int, str]]] = {
         Refusal.NOT_DELETED: (5, "message is not deleted"),
     },
     "balance": _READING,
+    "get": _READING | {Refusal.NOT_FOUND: (3, "record not found")},
+    "info": _READING | {Refusal.NOT_FOUND: (3, "operator not found")},
+    "get_mnp": _READING,
+    "users": _READING
+    | {
+        Refusal.NOT_FOUND: (3, "record not found"),
+        Refusal.NOT_ALLOWED: (5, "operation error"),
+        Refusal.NO_SUCH_ACCOUNT: (6, "subclient not found"),
+        Refusal.SHARED_BALANCE: (7, "common balance"),
+        Refusal.NOT_SAVED: (8, "save error"),
+        Refusal.NO_FUNDS: (10, "no money"),
+    },
 }
 
 # Errors about a message, which the client may ask for by its id (send.php reference, 6.3).

@@ -15,6 +15,11 @@ from typing import Any, Protocol
 from heliograph.domain.accounts import Account
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Refused, SendRequest, StatusAnswer, Submitted
+from heliograph.domain.subclients import SubclientChanges
+from heliograph.services.history import IncomingMessage, IncomingQuery, Period, Sent
+from heliograph.services.lookups import NumberInfo, PriceZone
+from heliograph.services.statistics import Selection, SubclientDetail, SubclientSums
+from heliograph.services.summaries import Summary
 
 __all__ = ["HttpSettings", "NoObserver", "RequestObserver", "Services"]
 
@@ -72,6 +77,52 @@ class BalancesPort(Protocol):
 
     async def balance(self, account: Account) -> tuple[int, int]:
         """(balance, credit) in micros."""
+        ...
+
+
+class SubclientsPort(Protocol):
+    """Accounts below an account."""
+
+    def find(self, main: Account, login: str) -> Account | None:
+        """A sub-client by its login."""
+        ...
+
+    async def add(self, main: Account, login: str, changes: SubclientChanges) -> int | Refusal:
+        """The id of the new sub-client."""
+        ...
+
+    async def change(
+        self, main: Account, login: str, changes: SubclientChanges, *, present_password: str = ""
+    ) -> Refusal | None:
+        """None when it was done."""
+        ...
+
+    async def pay(
+        self, main: Account, login: str, amount_micros: int, *, is_electronic: bool = False
+    ) -> Refusal | None:
+        """None when it was done."""
+        ...
+
+
+class StatisticsPort(Protocol):
+    """What was sent and spent."""
+
+    def today(self) -> int:
+        """The present day, counted from 1970."""
+        ...
+
+    def names_of(self, mccmnc: str, language: str) -> tuple[str, str]:
+        """(country, operator) of a network."""
+        ...
+
+    async def subclients(
+        self, main: Account, selection: Selection
+    ) -> list[SubclientSums] | Refusal:
+        """A row for every sub-client that is selected."""
+        ...
+
+    async def details(self, main: Account, selection: Selection) -> list[SubclientDetail] | Refusal:
+        """A row for every sub-client, day, type and network."""
         ...
 
 
@@ -137,3 +188,13 @@ class HttpSettings:
     fetch: Callable[[str], Awaitable[bytes | None]] | None = None
     health: Callable[[], dict[str, Any]] | None = None
     metrics: Callable[[], bytes] | None = None
+    def subclients(self) -> SubclientsPort: ...
+    @property
+    def statistics(self) -> StatisticsPort: ...
+    @property
+    def history(self) -> HistoryPort: ...
+    @property
+    def summaries(self) -> SummariesPort: ...
+    @property
+    def lookups(self) -> LookupsPort: ...
+    @property

@@ -1,0 +1,218 @@
+"""Statistics about sub-clients, from the running totals."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from heliograph.domain.accounts import Account
+from heliograph.domain.currencies import Exchange
+from heliograph.domain.refusals import Refusal
+from heliograph.services.directory import Directory
+from heliograph.storage import subclients, totals
+from heliograph.storage.database import Database
+
+__all__ = ["Selection", "Statistics", "SubclientDetail", "SubclientSums"]
+
+_DAY_MS = 86_400_000
+# Rows of one detailed answer: a year of a thousand sub-clients' days.
+_MAX_DETAILS = 200_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which sub-clients, and which days.
+
+    `days`: first and last one, counted from 1970 in the zone of the installation. `has_balance`:
+    those with a balance of their own, else those that use the main account's; None, and with
+    `login` or `account_id` given: both. `is_electronic`: about the second balance.
+    `in_mains_currency`: amounts in the main account's currency.
+    """
+
+    days: tuple[int, int]
+    has_balance: bool | None = None
+    login: str = ""
+    account_id: int = 0
+    is_electronic: bool = False
+    in_mains_currency: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubclientSums:
+    """One sub-client: messages sent, what they cost, what was paid in (less what was taken back),
+    all amounts in micros of `currency`."""
+
+    account: Account
+    currency: str
+    sent: int
+    spent_micros: int
+    paid_micros: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubclientDetail:
+    """The messages of one sub-client on one day, of one type, to one network."""
+
+    account: Account
+    currency: str
+    day: int
+    type: int
+    mccmnc: str
+    sent: int
+    spent_micros: int
+
+
+class Statistics:
+    """The use cases of `users.php` that only read."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        directory: Directory,
+        clock: Callable[[], int],
+        timezone_minutes: int,
+    ) -> None:
+        """`timezone_minutes`: zone of the days, that of the installation."""
+        self._database = database
+        self._directory = directory
+        self._clock = clock
+        self._zone_ms = timezone_minutes * 60_000
+        self._countries: tuple[object, dict[str, tuple[str, str]]] = (None, {})
+
+    def today(self) -> int:
+        """The present day, as in `Selection.days`."""
+        return (self._clock() + self._zone_ms) // _DAY_MS
+
+    def names_of(self, mccmnc: str, language: str) -> tuple[str, str]:
+        """(country, operator) of a network; empty when not known."""
+        numbering = self._directory.numbering
+        if self._countries[0] is not numbering:
+            names = {
+                mcc: (country.name, country.name_ru)
+                for country in numbering.iter_countries()
+                for mcc in country.mccs
+            }
+            self._countries = (numbering, names)
+        is_russian = language == "ru"
+        country = self._countries[1].get(mccmnc[:3], ("", ""))[is_russian]
+        network = numbering.network(mccmnc)
+        if network is None:
+            return country, ""
+        return country, network.name_ru if is_russian else network.name
+
+    async def subclients(
+        self, main: Account, selection: Selection
+    ) -> list[SubclientSums] | Refusal:
+        """A row for every sub-client that is selected, also without messages.
+
+        Refusals: NO_SUCH_ACCOUNT (the login), NOT_FOUND (the id; no sub-clients at all).
+        """
+        span_ms = tuple(day * _DAY_MS - self._zone_ms for day in _after_last(selection.days))
+        async with self._database.snapshot() as connection:
+            found = _select(await subclients.list_children(connection, main.id), selection)
+            if isinstance(found, Refusal):
+                return found
+            sums = await totals.sum_by_account(
+                connection, main.id, days=selection.days, is_electronic=selection.is_electronic
+            )
+            paid = await totals.paid_in(
+                connection,
+                main.id,
+                span_ms=(span_ms[0], span_ms[1]),
+                is_electronic=selection.is_electronic,
+            )
+        sent: dict[int, int] = defaultdict(int)
+        spent: dict[int, int] = defaultdict(int)
+        paid_in: dict[int, int] = defaultdict(int)
+        currency_of = self._currencies(main, found, selection)
+        for each in sums:
+            if each.account_id in currency_of:
+                sent[each.account_id] += each.sent
+                convert = self._converter(each.currency, currency_of[each.account_id])
+                spent[each.account_id] += convert(each.spent_micros)
+        for account_id, currency, micros in paid:
+            if account_id in currency_of:
+                convert = self._converter(currency, currency_of[account_id])
+                paid_in[account_id] += convert(micros)
+        return [
+            SubclientSums(
+                account=each,
+                currency=currency_of[each.id],
+                sent=sent[each.id],
+                spent_micros=spent[each.id],
+                paid_micros=paid_in[each.id],
+            )
+            for each in found
+        ]
+
+    async def details(self, main: Account, selection: Selection) -> list[SubclientDetail] | Refusal:
+        """A row for every sub-client, day, type and network with messages.
+
+        Refusals: NO_SUCH_ACCOUNT, NOT_FOUND (also when there are no messages), NOT_ALLOWED (more
+        rows than one answer may have: ask for fewer days).
+        """
+        async with self._database.snapshot() as connection:
+            found = _select(await subclients.list_children(connection, main.id), selection)
+            if isinstance(found, Refusal):
+                return found
+            rows = await totals.detail(
+                connection,
+                main.id,
+                days=selection.days,
+                is_electronic=selection.is_electronic,
+                limit=_MAX_DETAILS + 1,
+            )
+        if len(rows) > _MAX_DETAILS:
+            return Refusal.NOT_ALLOWED
+        by_id = {account.id: account for account in found}
+        currency_of = self._currencies(main, found, selection)
+        details = [
+            SubclientDetail(
+                account=by_id[each.account_id],
+                currency=currency_of[each.account_id],
+                day=each.day,
+                type=each.type,
+                mccmnc=each.mccmnc,
+                sent=each.sent,
+                spent_micros=self._converter(each.currency, currency_of[each.account_id])(
+                    each.spent_micros
+                ),
+            )
+            for each in rows
+            if each.account_id in by_id
+        ]
+        return details or Refusal.NOT_FOUND
+
+    @staticmethod
+    def _currencies(
+        main: Account, found: Iterable[Account], selection: Selection
+    ) -> dict[int, str]:
+        is_mains = selection.in_mains_currency
+        return {each.id: main.currency if is_mains else each.currency for each in found}
+
+    def _converter(self, currency: str, shown: str) -> Callable[[int], int]:
+        """From the currency that something was paid in to the one that is shown, at the present
+        rate."""
+        return Exchange.between(currency, shown, self._directory.currency_rates).taken_for
+
+
+def _after_last(days: tuple[int, int]) -> tuple[int, int]:
+    return days[0], days[1] + 1
+
+
+def _select(children: list[Account], selection: Selection) -> list[Account] | Refusal:
+    if selection.login:
+        found = [each for each in children if each.login == selection.login]
+        return found or Refusal.NO_SUCH_ACCOUNT
+    if selection.account_id:
+        found = [each for each in children if each.id == selection.account_id]
+    else:
+        found = [
+            each
+            for each in children
+            if selection.has_balance is None
+            or each.kind.shares_balance is not selection.has_balance
+        ]
+    return found or Refusal.NOT_FOUND

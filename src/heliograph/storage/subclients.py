@@ -1,0 +1,222 @@
+"""The tree of accounts: which account belongs to which, and what follows from it for money.
+
+`payer_id`, `plan_id` and `currency` of an account are what its kind and its main account make of
+them. They are stored, so that nobody has to climb the tree to know who pays; whatever changes one
+of them goes through here and is carried down to all that depends on it, in the same transaction.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph.domain.accounts import Account, AccountKind
+from heliograph.domain.subclients import MAX_DEPTH
+from heliograph.storage import accounts, ledger, revisions
+from heliograph.storage.accounts import AccountFields, find_account
+from heliograph.storage.schema import accounts as table
+from heliograph.storage.sets import among
+
+__all__ = [
+    "CurrencyInUse",
+    "InDebt",
+    "TooDeep",
+    "change_kind",
+    "change_money",
+    "count_children",
+    "create_subclient",
+    "list_children",
+]
+
+
+class TooDeep(ValueError):
+    """There are too many main accounts above this one."""
+
+
+class InDebt(ValueError):
+    """The account owes money, and nobody else takes over a debt."""
+
+
+class CurrencyInUse(ValueError):
+    """Messages of the account are still under way, and they were priced in its old currency."""
+
+
+async def create_subclient(
+    connection: AsyncConnection,
+    login: str,
+    *,
+    now_ms: int,
+    **fields: Unpack[AccountFields],
+) -> int:
+    """A new account below the account `parent_id`; its id.
+
+    Raises LoginTaken, NoSuchAccount, TooDeep.
+    """
+    await revisions.bump(connection)  # one change of the tree at a time: see the first paragraph
+    main = await find_account(connection, fields.get("parent_id", 0))
+    depth, above = 1, main
+    while above.parent_id:
+        above = await find_account(connection, above.parent_id)
+        depth += 1
+        if depth >= MAX_DEPTH:
+            raise TooDeep(f"there are {MAX_DEPTH} main accounts above")
+    fields.setdefault("plan_id", main.plan_id)
+    fields.setdefault("currency", main.currency)
+    made = await accounts.create_account(connection, login, now_ms=now_ms, **fields)
+    await _settle(connection, [made])
+    return made
+
+
+async def change_kind(
+    connection: AsyncConnection, account_id: int, kind: AccountKind, *, now_ms: int
+) -> None:
+    """Makes a sub-client another kind of one.
+
+    What is left on balances of its own goes to whoever pays from now on. Raises NoSuchAccount,
+    InDebt, CurrencyInUse.
+    """
+    await revisions.bump(connection)
+    account = await find_account(connection, account_id)
+    if account.kind is kind:
+        return
+    before = account.currency
+    await accounts.update_account(connection, account.id, kind=kind)
+    if kind.shares_balance and not account.kind.shares_balance:
+        main = await find_account(connection, account.parent_id)
+        if main.currency != before and await ledger.has_open_messages(
+            connection, [account.id, -account.id]
+        ):
+            raise CurrencyInUse("messages are under way")
+        await _empty(connection, account, main, now_ms)
+    await _settle(connection, [account.id])
+
+
+async def change_money(
+    connection: AsyncConnection,
+    account_id: int,
+    *,
+    now_ms: int,
+    plan_id: int | None = None,
+    currency: str | None = None,
+) -> None:
+    """Gives an account another plan or currency, and those below that share them.
+
+    Balances are told in the new currency at the rate of the moment. Raises NoSuchAccount,
+    CurrencyInUse.
+    """
+    await revisions.bump(connection)
+    account = await find_account(connection, account_id)
+    fields: AccountFields = {}
+    if plan_id is not None and not account.kind.shares_plan:
+        fields["plan_id"] = plan_id
+    if currency is not None and currency != account.currency and not account.kind.shares_balance:
+        await _change_currency(connection, account, currency, now_ms)
+        fields["currency"] = currency
+    if fields:
+        await accounts.update_account(connection, account.id, **fields)
+        await _settle(connection, [account.id])
+
+
+async def list_children(connection: AsyncConnection, account_id: int) -> list[Account]:
+    """The sub-clients of an account, in the order of their ids; not those below them."""
+    return await accounts.load_accounts(connection, table.c.parent_id == account_id)
+
+
+async def count_children(connection: AsyncConnection, account_id: int) -> int:
+    """How many sub-clients an account has."""
+    found = await connection.scalar(
+        select(func.count()).select_from(table).where(table.c.parent_id == account_id)
+    )
+    return int(found or 0)
+
+
+async def _empty(connection: AsyncConnection, account: Account, main: Account, now_ms: int) -> None:
+    """What is on the balances of an account goes to its main account's payer."""
+    for sign in (1, -1):
+        if sign < 0:
+            if not await accounts.has_electronic_purse(connection, account.id):
+                continue
+            await accounts.open_electronic_purse(connection, main.payer_id)
+        # Whoever pays at this moment comes first, or sees behind the lock what has changed.
+        await ledger.lock(connection, sign * account.id, sign * main.payer_id)
+        balance, _ = await ledger.read_balance(connection, sign * account.id)
+        if balance < 0:
+            raise InDebt("its balance is below zero")
+        if balance:
+            try:
+                await ledger.move(
+                    connection,
+                    from_id=sign * account.id,
+                    to_id=sign * main.payer_id,
+                    amount_micros=balance,
+                    now_ms=now_ms,
+                    note="the balance is shared from now on",
+                )
+            except ledger.NotCovered as error:  # somebody sent meanwhile
+                raise InDebt("its balance is being spent") from error
+            except ValueError:
+                continue  # less than a micro of the other currency
+
+
+async def _change_currency(
+    connection: AsyncConnection, account: Account, currency: str, now_ms: int
+) -> None:
+    purses = [account.id]
+    if await accounts.has_electronic_purse(connection, account.id):
+        purses.append(-account.id)
+    for purse_id in sorted(purses):
+        await ledger.redenominate(
+            connection, purse_id, giver=account.currency, taker=currency, now_ms=now_ms
+        )
+    # Behind the locks on the balances: nothing is reserved in them any more.
+    if await ledger.has_open_messages(connection, purses):
+        raise CurrencyInUse("messages are under way")
+
+
+async def _settle(connection: AsyncConnection, ids: list[int]) -> None:
+    """Works out anew what these accounts and all below them take from their main accounts."""
+    columns = [table.c[name] for name in _DERIVED]
+    level = [
+        dict(row)
+        for row in (
+            await connection.execute(select(*columns).where(among(connection, table.c.id, ids)))
+        ).mappings()
+    ]
+    parents = sorted({row["parent_id"] for row in level} - {0})
+    mains = {
+        row["id"]: dict(row)
+        for row in (
+            await connection.execute(select(*columns).where(among(connection, table.c.id, parents)))
+        ).mappings()
+    }
+    while level:
+        for row in level:
+            wanted = _derive(row, mains.get(row["parent_id"]))
+            if wanted:
+                await connection.execute(
+                    update(table).where(table.c.id == row["id"]).values(wanted)
+                )
+                row.update(wanted)
+        mains = {row["id"]: row for row in level}
+        below = await connection.execute(
+            select(*columns).where(among(connection, table.c.parent_id, sorted(mains)))
+        )
+        level = [dict(row) for row in below.mappings()]
+
+
+_DERIVED = ("id", "parent_id", "kind", "payer_id", "plan_id", "currency")
+
+
+def _derive(row: dict[str, Any], main: dict[str, Any] | None) -> dict[str, Any]:
+    """What has to change on an account so that it agrees with its main account."""
+    if main is None:
+        return {}
+    kind = AccountKind(row["kind"])
+    wanted: dict[str, Any] = {"payer_id": 0}
+    if kind.shares_balance:
+        wanted = {"payer_id": main["payer_id"] or main["id"], "currency": main["currency"]}
+    if kind.shares_plan:
+        wanted["plan_id"] = main["plan_id"]
+    return {name: value for name, value in wanted.items() if row[name] != value}
