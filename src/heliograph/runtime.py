@@ -45,6 +45,7 @@ from heliograph.services.authentication import Authentication
 from heliograph.services.balances import Balances
 from heliograph.services.changes import Bookkeeping
 from heliograph.services.clockwork import Clockwork
+from heliograph.services.commands import SmsCommands
 from heliograph.services.deliveries import Deliveries
 from heliograph.services.directory import ConnectorConfig, Directory
 from heliograph.services.dispatch import Dispatch
@@ -178,6 +179,7 @@ class Runtime:
             *(self.dispatch.detach(i, drain_s) for i in list(self.dispatch.upstreams))
         )
         await self.receipts.drain()
+        await self.commands.drain()
         await self.webhooks.stop()
         await self.services.pieces.stop()
         await self.deliveries.stop()
@@ -325,6 +327,13 @@ class Runtime:
                 clock=now_ms,
             ),
             deliveries=self.deliveries,
+        )
+        self.receipts.commands = self.commands = SmsCommands(
+            directory=self.directory,
+            authentication=self.authentication,
+            submit=submit,
+            limits=limits,
+            request_log=self.services.request_log,
         )
         metrics.watch_queue("journal", lambda: self.journal.depth)
         metrics.watch_queue("dispatch", self._waiting_parts)

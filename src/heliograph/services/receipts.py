@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 from heliograph.connectors.base import Incoming, ReceiptReport
 from heliograph.domain.events import OutboxEvent, incoming_payload
 from heliograph.domain.messages import FINAL_STATES, MessageState, Part, may_advance
+from heliograph.domain.sms_commands import SmsCommand, hide_password
 from heliograph.observability import Metrics
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.ids import Ids
@@ -30,6 +32,18 @@ _EARLY_MS = 10_000
 _MAX_EARLY = 10_000
 
 Stored = Callable[[bool], None]
+
+
+class CommandsPort(Protocol):
+    """Orders by text message."""
+
+    def recognise(self, source: str, text: str) -> SmsCommand | None:
+        """The order in a message from a phone, if it is one."""
+        ...
+
+    def start(self, command: SmsCommand, source: str) -> None:
+        """Carries an order out."""
+        ...
 
 
 class _Batch:
@@ -77,6 +91,8 @@ class Receipts:
         # connector id -> external id -> receipts that came before their answer, with their arrival
         self._early: dict[int, dict[str, list[tuple[int, ReceiptReport, Stored]]]] = {}
         self._early_count = 0
+        # Orders by text message; whoever builds them needs this object first.
+        self.commands: CommandsPort | None = None
         self._lookups: set[asyncio.Task[None]] = set()
 
     def report(
@@ -156,8 +172,14 @@ class Receipts:
     ) -> None:
         """Stores messages from handsets, with the callbacks to their owners."""
         changes = Changes(self._clock())
+        orders: list[tuple[SmsCommand, str]] = []
         for message in messages:
             account_id = self._owner_of(message.destination)
+            text = message.text
+            command = self.commands and self.commands.recognise(message.source, text)
+            if command:
+                orders.append((command, message.source))
+                text = hide_password(text)
             incoming_id = self._ids.take(1)
             changes.rows[INSERT_INCOMING].append(
                 (
@@ -166,7 +188,7 @@ class Receipts:
                     connector_id,
                     message.source,
                     message.destination,
-                    message.text,
+                    text,
                     message.received_at,
                 )
             )
@@ -176,7 +198,7 @@ class Receipts:
                     incoming_id=incoming_id,
                     source=message.source,
                     destination=message.destination,
-                    text=message.text,
+                    text=text,
                     received_at_ms=message.received_at,
                     tz_minutes=self._books.timezone_minutes,
                 )
@@ -190,7 +212,16 @@ class Receipts:
                     next_try_at=changes.now_ms if by_session else None,
                 )
                 self._books.put_event(changes, event, by_session=by_session)
-        self._write(changes, on_stored)
+        self._write(changes, partial(self._obey, orders, on_stored) if orders else on_stored)
+
+    def _obey(
+        self, orders: list[tuple[SmsCommand, str]], on_stored: Stored, is_stored: bool
+    ) -> None:
+        """Starts orders that are on disk; the others come again."""
+        if is_stored and self.commands is not None:
+            for command, source in orders:
+                self.commands.start(command, source)
+        on_stored(is_stored)
 
     def written(self, changes: Changes, entry: Entry) -> None:
         """An entry with these changes has come to its end: its callbacks may go."""
