@@ -13,6 +13,7 @@ import click
 
 from heliograph import __version__
 from heliograph.cli import (
+    account_log,
     accounts,
     binds,
     callbacks,
@@ -103,6 +104,8 @@ for _command in (
     simulate.simulate,
 ):
     program.add_command(_command)
+accounts.account.add_command(account_log.log)
+accounts.account.add_command(account_log.settings)
 
 
 def main() -> None:
