@@ -50,7 +50,9 @@ def read_command(text: str) -> SmsCommand | None:
 def hide_password(text: str) -> str:
     """An order as it may be kept and shown."""
     found = _COMMAND.fullmatch(text)
-    return text if found is None else f"{text[: found.start(2)]}********{text[found.end(2) :]}"
+    if found is None or read_command(text) is None:
+        return text
+    return f"{text[: found.start(2)]}********{text[found.end(2) :]}"
 
 
 def may_command(settings: Mapping[str, str], phone: str) -> bool:
