@@ -25,7 +25,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from heliograph.domain.ledger import TransferKind
-from heliograph.storage.bulk import Bulk
+from heliograph.storage.bulk import Bulk, sum_rows
 from heliograph.storage.statements import (
     CLAIM_PARTS,
     FINISH_MESSAGES,
@@ -218,14 +218,18 @@ class Journal:
         return entry
 
     async def _run(self) -> None:
+        written: list[Entry] = []
         while True:
             if not self._waiting:
+                _tell_all(written)
+                if self._waiting:
+                    continue
                 if self._is_closing:
                     return
                 self._wake.clear()
                 await self._wake.wait()
                 continue
-            await self._write(self._next_batch())
+            written = await self._write(self._next_batch(), written)
 
     def _next_batch(self) -> list[Entry]:
         """Takes entries from the front, up to the bound of a transaction.
@@ -252,21 +256,30 @@ class Journal:
         self._waiting_rows = 0
         return batch
 
-    async def _write(self, batch: list[Entry]) -> None:
-        """Writes a batch, in halves where the database refuses it, until every entry is settled."""
+    async def _write(self, batch: list[Entry], written: list[Entry]) -> list[Entry]:
+        """Writes a batch, in halves where the database refuses it, until every entry is settled.
+
+        `written` are those of the batch before: they are told while the disk is busy with this
+        one. Returns the entries that are on disk and have not been told yet.
+        """
         pieces = [batch]
         held: list[Entry] = []
         while pieces:
             piece = pieces.pop()
             started = time.perf_counter()
             try:
-                await self._writer.write(partial(write_batch, piece, self._ids_for(piece)))
+                script_of = partial(write_batch, piece, self._ids_for(piece))
+                writing = asyncio.ensure_future(self._writer.write(script_of))
+                await asyncio.sleep(0)  # it begins
+                _tell_all(written)
+                await writing
             except StorageDown as down:
                 if not await self._await_outcome(down):
                     rest = [entry for one in (held, piece, *reversed(pieces)) for entry in one]
                     await self._sit_out(rest, down)
-                    return
+                    return written
             except Exception as error:
+                _tell_all(written)
                 if len(piece) > 1:  # somebody's row is poisoned: find whose
                     middle = len(piece) // 2
                     pieces += [piece[middle:], piece[:middle]]
@@ -279,10 +292,14 @@ class Journal:
                 if self._observe is not None:
                     self._observe(sum(e.size for e in piece), time.perf_counter() - started)
             self.is_down = False
-            for entry in piece:
-                _tell(entry)
+            if not pieces:
+                written = piece
+                break
+            _tell_all(piece)
         if held:
+            _tell_all(written)
             await self._sit_out(held, StorageDown("no ids for transfers"), is_down=False)
+        return written
 
     def _ids_for(self, batch: list[Entry]) -> Callable[[], int]:
         """Ids for the transfers of a batch; taken here because the script may run in a thread."""
@@ -343,6 +360,14 @@ def _on_the_wire(entry: Entry) -> Iterator[int]:
             yield row[0]
 
 
+def _tell_all(entries: list[Entry]) -> None:
+    """Tells each of its fate, once."""
+    told = entries[:]
+    entries.clear()
+    for entry in told:
+        _tell(entry)
+
+
 def _tell(entry: Entry) -> None:
     """Calls `done`; an error in it must not stop the journal."""
     if entry.done is None:
@@ -384,6 +409,8 @@ def write_batch(batch: list[Entry], next_id: Callable[[], int]) -> Script:
         yield "adjust_balances", sorted(effects.items())
     if transfers:
         yield INSERT_TRANSFERS, transfers
+    if deltas:
+        yield ADD_TOTALS, make_rows(deltas)
 
 
 def _count(batch: list[Entry], wanted: dict[str, int]) -> Script:
@@ -404,8 +431,6 @@ def _reserve(
         if entry.payer_id:
             by_payer.setdefault(entry.payer_id, []).append(entry)
     rows = yield "lock_balances", [(payer,) for payer in sorted(by_payer)]
-    if deltas:
-        yield ADD_TOTALS, make_rows(deltas)
     available = {payer: (balance, balance + credit) for payer, balance, credit in rows}
     for payer, entries in by_payer.items():
         balance, room = available.get(payer, (0, 0))
@@ -443,11 +468,14 @@ def _gather(batch: Iterable[Entry]) -> dict[Bulk, Rows]:
                 gathered[bulk] += rows
             else:
                 gathered[bulk] = list(rows)
-    return {
-        bulk: _last_of_each(rows) if bulk.is_update else rows
-        for bulk, rows in gathered.items()
-        if rows
-    }
+    return {bulk: _one_of_each(bulk, rows) for bulk, rows in gathered.items() if rows}
+
+
+def _one_of_each(bulk: Bulk, rows: Rows) -> Rows:
+    """At most one row for a row of the table, where the statement needs it."""
+    if bulk.key_width:
+        return sum_rows(rows, bulk.key_width)
+    return _last_of_each(rows) if bulk.is_update else rows
 
 
 def _last_of_each(rows: Rows) -> Rows:
@@ -474,6 +502,7 @@ def _finish(
         return
     finished = yield FINISH_MESSAGES, finals
     sums: dict[int, list[int]] = {}
+    ended: Deltas = {}
     for message_id, payer, price, charged in finished:
         entry = owner[message_id]
         entry.finished.append(message_id)
@@ -487,6 +516,8 @@ def _finish(
             if price != charged:
                 tally[2] += price - charged
                 tally[3] += 1
+    if ended:
+        deltas.append(ended)
     now_ms = batch[0].now_ms
     for payer, (posted, posts, voided, voids) in sums.items():
         if posts:
@@ -496,6 +527,3 @@ def _finish(
             kind = int(TransferKind.VOID)
             transfers.append((next_id(), payer, kind, voided, voided, voids, now_ms, ""))
             effects[payer] = effects.get(payer, 0) + voided
-    ended: Deltas = {}
-    if ended:
-        deltas.append(ended)

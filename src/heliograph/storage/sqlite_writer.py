@@ -57,9 +57,11 @@ _DOWN_CODES = frozenset(
     }
 )
 
-# Rows of one statement: few sizes, so that every text is prepared once and kept.
-_SIZES = (256, 64, 16, 4, 1)
-_KEPT_STATEMENTS = 512
+# Rows of one statement: these, and whatever is left below the last of them. Few enough texts that
+# each is prepared once and kept; few enough statements that the thread seldom has to wait for the
+# interpreter lock, which it gives up with each of them.
+_SIZES = (256, 64)
+_KEPT_STATEMENTS = 1024
 
 _encode = msgspec.json.Encoder().encode
 
@@ -140,15 +142,14 @@ def _run(connection: sqlite3.Connection, script: Script) -> None:
 def _write_rows(connection: sqlite3.Connection, bulk: Bulk, rows: Rows) -> Rows:
     """Runs the statement on all rows, in as few pieces as the sizes allow."""
     answer: Rows = []
-    at, left = 0, len(rows)
-    for size in _SIZES:
-        while left >= size:
-            values = list(chain.from_iterable(rows[at : at + size]))
-            cursor = connection.execute(_text(bulk, size), values)
-            if bulk.returns:
-                answer += cursor.fetchall()
-            at += size
-            left -= size
+    at = 0
+    while left := len(rows) - at:
+        size = next((size for size in _SIZES if size <= left), left)
+        values = list(chain.from_iterable(rows[at : at + size]))
+        cursor = connection.execute(_text(bulk, size), values)
+        if bulk.returns:
+            answer += cursor.fetchall()
+        at += size
     return answer
 
 
