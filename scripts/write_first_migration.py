@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import ops
 from sqlalchemy import create_mock_engine
 
-from heliograph.storage import schema_books as schema  # the last of the modules with tables
+from heliograph.storage import tables as schema
 
 TARGET = (
     Path(__file__).parents[1] / "src/heliograph/storage/migrations/versions/0001_first_tables.py"

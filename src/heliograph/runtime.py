@@ -43,23 +43,32 @@ from heliograph.observability import Metrics, compose_health, set_up_logging
 from heliograph.services.administration import ensure_first_account
 from heliograph.services.authentication import Authentication
 from heliograph.services.balances import Balances
+from heliograph.services.books import Books, open_books
+from heliograph.services.campaigns import Campaigns, open_campaigns
 from heliograph.services.changes import Bookkeeping
 from heliograph.services.clockwork import Clockwork
 from heliograph.services.commands import SmsCommands
+from heliograph.services.contacts import Groups
+from heliograph.services.day_counts import DayCounts
 from heliograph.services.deliveries import Deliveries
 from heliograph.services.directory import ConnectorConfig, Directory
 from heliograph.services.dispatch import Dispatch
+from heliograph.services.history import History
 from heliograph.services.ids import ClientRefs, Ids
 from heliograph.services.limits import RequestLimits
+from heliograph.services.lookups import Lookups
 from heliograph.services.pieces import Pieces
 from heliograph.services.receipts import Receipts
 from heliograph.services.references import References
+from heliograph.services.registers import Registers
 from heliograph.services.request_log import RequestLog
-from heliograph.services.statuses import Statuses
-from heliograph.services.submit import Submit
+from heliograph.services.retention import Retention
 from heliograph.services.statistics import Statistics
-from heliograph.services.tracker import Tracker
+from heliograph.services.statuses import Statuses
 from heliograph.services.subclients import Subclients
+from heliograph.services.submit import Submit
+from heliograph.services.summaries import Summaries
+from heliograph.services.tracker import Tracker
 from heliograph.storage.database import Database, sqlite_url
 from heliograph.storage.deliveries import Deliveries as DeliveryRows
 from heliograph.storage.journal import Journal, StorageDown
@@ -100,14 +109,16 @@ class Services:
     submit: Submit
     statuses: Statuses
     balances: Balances
-    limits: RequestLimits
-    request_log: RequestLog
-    pieces: Pieces
+    campaigns: Campaigns
     subclients: Subclients
     statistics: Statistics
     history: History
     summaries: Summaries
     lookups: Lookups
+    books: Books
+    limits: RequestLimits
+    request_log: RequestLog
+    pieces: Pieces
     references: References
     deliveries: Deliveries
 
@@ -151,14 +162,21 @@ class Runtime:
         self.deliveries.start()
         await self.services.pieces.load()
         self.clockwork.start()
+        await self.services.campaigns.runs.start()
         self._tasks.append(
             asyncio.create_task(self.directory.run(self._stop_refresh), name="directory")
+        )
+        self._tasks.append(
+            asyncio.create_task(self.registers.run(self._stop_refresh), name="registers")
         )
         self._tasks.append(
             asyncio.create_task(
                 self.services.request_log.run(self._stop_refresh), name="request log"
             )
         )
+        retention = Retention(database=self.database, directory=self.directory, clock=now_ms)
+        for name, work in (("day counts", self.day_counts.run), ("retention", retention.run)):
+            self._tasks.append(asyncio.create_task(work(self._stop_refresh), name=name))
         await self._open_doors()
         (data_dir / "ports.json").write_text(json.dumps(self.ports))
         if password is not None:
@@ -175,6 +193,7 @@ class Runtime:
         self._stop_refresh.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.clockwork.stop()
+        await self.services.campaigns.runs.stop()
         await asyncio.gather(
             *(self.dispatch.detach(i, drain_s) for i in list(self.dispatch.upstreams))
         )
@@ -242,15 +261,29 @@ class Runtime:
         )
         limits = RequestLimits(config.limits, clock=now_ms)
         refs = ClientRefs(self.journal)
+        self.registers = Registers(
+            self.database, self.directory, common_sender=config.sending.common_sender
+        )
+        await self.registers.refresh()
+        groups = Groups(
+            self.database,
+            account_by_id=self.directory.account_by_id,
+            max_recipients=config.sending.max_recipients,
+        )
+        self.day_counts = DayCounts(database=self.database, clock=now_ms)
+        await self.day_counts.load()
         submit = Submit(
             config=config,
             directory=self.directory,
             limits=limits,
+            registers=self.registers,
+            expand_groups=groups.expand,
             journal=self.journal,
             ids=ids,
             refs=refs,
             books=books,
             dispatch=self.dispatch,
+            day_counts=self.day_counts,
             written=self.receipts.written,
             clock=now_ms,
             metrics=metrics,
@@ -281,9 +314,19 @@ class Runtime:
             submit=submit,
             statuses=statuses,
             balances=Balances(self.database),
-            limits=limits,
-            request_log=RequestLog(
+            campaigns=open_campaigns(
+                config,
+                database=self.database,
                 journal=self.journal,
+                directory=self.directory,
+                submit=submit,
+                dispatch=self.dispatch,
+                tracker=tracker,
+                books=books,
+                find_group=groups.find,
+                written=self.receipts.written,
+                clock=now_ms,
+            ),
             subclients=Subclients(
                 database=self.database,
                 directory=self.directory,
@@ -300,6 +343,12 @@ class Runtime:
                 clock=now_ms,
                 timezone_minutes=config.sending.timezone_minutes,
             ),
+            books=open_books(
+                config, self.database, registers=self.registers, submit=submit, clock=now_ms
+            ),
+            limits=limits,
+            request_log=RequestLog(
+                journal=self.journal,
                 database=self.database,
                 ids=ids,
                 clock=now_ms,
@@ -340,6 +389,7 @@ class Runtime:
         metrics.watch_queue("callbacks", lambda: self.webhooks.depth)
         metrics.watch_queue("deliveries", lambda: self.deliveries.depth)
         metrics.watch_queue("pieces", lambda: self.services.pieces.depth)
+        metrics.watch_queue("lists", lambda: self.services.campaigns.runs.depth)
         self.directory.on_change(self._configuration_changed)
 
     def _has_incoming_sessions(self, account_id: int) -> bool:
@@ -389,6 +439,7 @@ class Runtime:
                 zone=timezone(timedelta(minutes=self.config.sending.timezone_minutes)),
                 trusted_proxies=tuple(ip_network(n) for n in http.trusted_proxies),
                 max_body_bytes=http.max_body_bytes,
+                max_list_bytes=http.max_list_bytes,
                 fetch=self._fetch_file,
                 health=self.health,
                 metrics=self._render_metrics,
@@ -412,7 +463,7 @@ class Runtime:
         limits = ConnectionLimits(
             idle_s=http.keep_alive_s,
             # Tiny chunks take more on the wire than in memory.
-            max_request_bytes=2 * http.max_body_bytes,
+            max_request_bytes=2 * max(http.max_body_bytes, http.max_list_bytes),
         )
         server = HttpServer(gateway, host=host, port=port, tls=tls, limits=limits)
         bound = await server.start()

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from heliograph.storage import migration
-from heliograph.storage import schema_books as schema
+from heliograph.storage import tables as schema
 from heliograph.storage.database import SQLITE_PRAGMAS, Database
 from heliograph.storage.migration import SchemaUnknown, upgrade
 

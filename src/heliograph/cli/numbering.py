@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,9 @@ def import_table(place: Installation, file: Path, *, ported: bool, as_json: bool
         ) from None
 
     if ported:
-        count = place.write(lambda c: tables.import_ported(c, numbers), creates=True)
+        zone_s = place.config().sending.timezone_minutes * 60
+        day = int(time.time() + zone_s) // 86_400
+        count = place.write(lambda c: tables.import_ported(c, numbers, day=day), creates=True)
     else:
         count = place.write(lambda c: tables.import_prefixes(c, rows), creates=True)
     if as_json:

@@ -24,6 +24,10 @@ PER_MINUTE = {
     "info": 3,
     "info-any": 100,
     "get_mnp": 3,
+    # "More than one identical request for mailing list actions within a minute" (jobs.php reference,
+    # section 5); looking at lists has a limit of ours.
+    "jobs": 1,
+    "jobs-get": 10,
     # "Not more than three requests within a minute to add a sub-client or change the same one"
     # (users.php reference, section 7): the second by sub-client, questions by what they ask.
     "users-add": 3,

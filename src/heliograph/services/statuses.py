@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.messages import FINAL_STATES, Message, MessageState, derive_state
+from heliograph.domain.numbering import NumberingPlan
 from heliograph.domain.requests import StatusAnswer
 from heliograph.domain.statuses import API_STATUS
 from heliograph.services.changes import Bookkeeping, Changes
@@ -17,7 +18,7 @@ from heliograph.storage.journal import Journal
 from heliograph.storage.messages import find_messages
 from heliograph.storage.statements import CANCEL_PARTS, HIDE_MESSAGES
 
-__all__ = ["Statuses"]
+__all__ = ["Statuses", "describe"]
 
 _WAITING = frozenset({MessageState.SCHEDULED, MessageState.HELD, MessageState.QUEUED})
 
@@ -89,42 +90,48 @@ class Statuses:
             return await find_messages(connection, account.id, pairs)
 
     def _answer(self, pair: tuple[str, str], message: Message, language: str) -> StatusAnswer:
-        submission = message.submission
-        state = message.state
-        if state is MessageState.QUEUED and message.parts:
-            state = derive_state(p.state for p in message.parts)
-        numbering = self._directory.numbering
-        origin = numbering.lookup(message.recipient)
-        original = numbering.lookup_original(message.recipient)
-        is_russian = language == "ru"
-        is_open = state not in FINAL_STATES
-        cost = message.price_micros if is_open else message.charged_micros
-        answer = StatusAnswer(
-            client_ref=pair[0],
-            recipient=pair[1],
-            is_found=True,
-            status=API_STATUS[state],
-            err=message.err,
-            changed_at=_changed_at(message, state),
-            sent_at=message.due_at or message.created_at,
-            cost_micros=cost,
-            sender=message.sender,
-            text=message.text,
-            comment=submission.comment,
-            type=submission.type,
-            flags=submission.flags,
-            mccmnc=message.mccmnc,
-            part_count=message.part_count,
-            is_test=submission.is_test,
-            detail=message.detail,
-        )
-        if origin is not None:
-            answer.country = origin.country_ru if is_russian else origin.country
-            answer.operator = origin.operator_ru if is_russian else origin.operator
-            answer.region = origin.region_ru if is_russian else origin.region
-        if original is not None:
-            answer.operator_orig = original.operator_ru if is_russian else original.operator
+        answer = describe(message, self._directory.numbering, language=language)
+        answer.client_ref, answer.recipient = pair
         return answer
+
+
+def describe(message: Message, numbering: NumberingPlan, *, language: str) -> StatusAnswer:
+    """A message, with its parts, as its owner may see it."""
+    submission = message.submission
+    state = message.state
+    if state is MessageState.QUEUED and message.parts:
+        state = derive_state(p.state for p in message.parts)
+    origin = numbering.lookup(message.recipient)
+    original = numbering.lookup_original(message.recipient)
+    is_russian = language == "ru"
+    is_open = state not in FINAL_STATES
+    cost = message.price_micros if is_open else message.charged_micros
+    answer = StatusAnswer(
+        client_ref=submission.client_ref,
+        recipient=message.recipient,
+        is_found=True,
+        status=API_STATUS[state],
+        err=message.err,
+        changed_at=_changed_at(message, state),
+        sent_at=message.due_at or message.created_at,
+        cost_micros=cost,
+        sender=message.sender,
+        text=message.text,
+        comment=submission.comment,
+        type=submission.type,
+        flags=message.flags,
+        mccmnc=message.mccmnc,
+        part_count=message.part_count,
+        is_test=submission.is_test,
+        detail=message.detail,
+    )
+    if origin is not None:
+        answer.country = origin.country_ru if is_russian else origin.country
+        answer.operator = origin.operator_ru if is_russian else origin.operator
+        answer.region = origin.region_ru if is_russian else origin.region
+    if original is not None:
+        answer.operator_orig = original.operator_ru if is_russian else original.operator
+    return answer
 
 
 def _changed_at(message: Message, state: MessageState) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.storage.schema import incoming
 
-__all__ = ["IncomingMessage", "list_incoming"]
+__all__ = ["IncomingMessage", "IncomingQuery", "list_incoming", "read_incoming"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,40 @@ class IncomingMessage:
     destination: str
     text: str
     received_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingQuery:
+    """Which incoming messages: after an id (0: any), received since a moment (epoch ms), by one
+    number ('': by any)."""
+
+    after_id: int = 0
+    since_ms: int = 0
+    destination: str = ""
+    limit: int = 100
+
+
+async def read_incoming(
+    connection: AsyncConnection, account_id: int, query: IncomingQuery
+) -> list[IncomingMessage]:
+    """An account's messages in the order of their ids.
+
+    When there are more than the limit: those that come next after `after_id`, so that a reader can
+    go on from the last one; without it the newest ones.
+    """
+    rows = select(incoming).where(
+        incoming.c.account_id == account_id, incoming.c.received_at >= query.since_ms
+    )
+    if query.destination:
+        rows = rows.where(incoming.c.destination == query.destination)
+    if query.after_id:
+        rows = rows.where(incoming.c.id > query.after_id).order_by(incoming.c.id)
+    else:  # by time, for which there is an index
+        rows = rows.order_by(incoming.c.received_at.desc(), incoming.c.id.desc())
+    found = await connection.execute(rows.limit(query.limit))
+    return sorted(
+        (IncomingMessage(**row) for row in found.mappings()), key=lambda message: message.id
+    )
 
 
 async def list_incoming(

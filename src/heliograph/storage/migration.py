@@ -13,8 +13,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.storage.database import Database
-from heliograph.storage.schema_books import metadata
 from heliograph.storage.sets import is_sqlite
+from heliograph.storage.tables import metadata
 
 __all__ = ["HEAD", "SchemaUnknown", "read_revision", "upgrade"]
 

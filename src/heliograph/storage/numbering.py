@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from heliograph.domain.prefix_tables import PrefixRow
 from heliograph.storage import revisions
 from heliograph.storage.schema import ported_numbers, prefixes, service_numbers
+from heliograph.storage.schema_services import ported_changes
+from heliograph.storage.sets import among
 
 __all__ = [
     "assign_number",
@@ -18,6 +20,8 @@ __all__ = [
     "load_ported",
     "load_prefixes",
     "load_service_numbers",
+    "read_ported",
+    "read_ported_changes",
     "release_number",
 ]
 
@@ -45,14 +49,63 @@ async def import_prefixes(connection: AsyncConnection, rows: Iterable[PrefixRow]
     return len(values)
 
 
-async def import_ported(connection: AsyncConnection, numbers: Mapping[str, str]) -> int:
-    """Replaces the ported numbers by `numbers` (number -> present network); how many there are."""
-    await connection.execute(delete(ported_numbers))
-    values = [{"number": number, "mccmnc": mccmnc} for number, mccmnc in numbers.items()]
-    for start in range(0, len(values), _CHUNK):
-        await connection.execute(insert(ported_numbers), values[start : start + _CHUNK])
+async def import_ported(
+    connection: AsyncConnection, numbers: Mapping[str, str], *, day: int = 0
+) -> int:
+    """Replaces the ported numbers by `numbers` (number -> present network); how many there are.
+
+    What differs from before is noted as a change of `day` (since 1970); 0: nothing is noted.
+    """
+    before = await load_ported(connection)
+    changed = {
+        number: network for number, network in numbers.items() if before.get(number) != network
+    }
+    gone = {number: "" for number in before if number not in numbers}
+    if day:
+        await _note_changes(connection, day, changed | gone)
+    for chunk in _chunks([*changed, *gone]):
+        await connection.execute(
+            delete(ported_numbers).where(among(connection, ported_numbers.c.number, chunk))
+        )
+    for chunk in _chunks(list(changed)):
+        values = [{"number": number, "mccmnc": changed[number]} for number in chunk]
+        await connection.execute(insert(ported_numbers), values)
     await revisions.bump(connection)
-    return len(values)
+    return len(numbers)
+
+
+async def _note_changes(connection: AsyncConnection, day: int, changes: Mapping[str, str]) -> None:
+    for chunk in _chunks(list(changes)):
+        await connection.execute(
+            delete(ported_changes).where(
+                ported_changes.c.day == day, among(connection, ported_changes.c.number, chunk)
+            )
+        )
+        values = [{"day": day, "number": number, "mccmnc": changes[number]} for number in chunk]
+        await connection.execute(insert(ported_changes), values)
+
+
+def _chunks(numbers: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(numbers), _CHUNK):
+        yield numbers[start : start + _CHUNK]
+
+
+async def read_ported_changes(connection: AsyncConnection, day: int) -> list[tuple[str, str]]:
+    """What an import of that day changed: (number, present network, '' when it went back)."""
+    rows = await connection.execute(
+        select(ported_changes.c.number, ported_changes.c.mccmnc)
+        .where(ported_changes.c.day == day)
+        .order_by(ported_changes.c.number)
+    )
+    return [(number, mccmnc) for number, mccmnc in rows]
+
+
+async def read_ported(connection: AsyncConnection) -> list[tuple[str, str]]:
+    """All ported numbers in order, with their present networks."""
+    rows = await connection.execute(
+        select(ported_numbers.c.number, ported_numbers.c.mccmnc).order_by(ported_numbers.c.number)
+    )
+    return [(number, mccmnc) for number, mccmnc in rows]
 
 
 async def load_prefixes(connection: AsyncConnection) -> list[PrefixRow]:

@@ -197,7 +197,17 @@ service_numbers = Table(  # numbers that people write to, and whose they are
     "service_numbers",
     metadata,
     Column("number", Text, primary_key=True),
-    Column("account_id", BigInteger, ForeignKey("accounts.id"), nullable=False),
+    Column("account_id", BigInteger, nullable=False),  # 0: nobody's, it can be rented
+    # Monthly, in the reference currency of the installation; 0: given by the operator, not rented.
+    Column("rent_micros", BigInteger, nullable=False, server_default="0"),
+    _moment("paid_until"),  # of a rented one
+    _flag("is_ending"),  # it is not prolonged
+    Index(
+        "ix_service_numbers_paid",
+        "paid_until",
+        sqlite_where=text("paid_until <> 0"),
+        postgresql_where=text("paid_until <> 0"),
+    ),
 )
 
 # --- traffic: one row per call, per recipient, per segment ----------------------------------------
@@ -245,10 +255,11 @@ messages = Table(
     Column("route", Text, nullable=False),  # connector ids divided by commas, best first
     Column("detail", Text),  # JSON: the answer of an HLR query
     Column("is_deleted", SmallInteger, nullable=False),  # its owner does not want to see it
+    Column("flags", SmallInteger, nullable=False),  # bits of `flag` that are its own
     Index("ix_messages_submission", "submission_id", "recipient"),
-    # For history. Ids are cut into buckets of 8192, and within its bucket a number lies anywhere:
+    # For history. Ids are cut into buckets of 16384, and within its bucket a number lies anywhere:
     # an insert touches some warm pages only, however large the table is (see storage.history).
-    Index("ix_messages_history", "account_id", text("(id >> 13)"), "recipient"),
+    Index("ix_messages_history", "account_id", text("(id >> 14)"), "recipient"),
     Index(
         "ix_messages_mails",
         "account_id",

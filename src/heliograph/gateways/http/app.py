@@ -27,9 +27,12 @@ from heliograph.gateways.http.bodies import (
     client_address,
     read_body,
 )
-from heliograph.gateways.http.calls import Call, Reply, refuse
+from heliograph.gateways.http.calls import Call, Document, Reply, refuse
 from heliograph.gateways.http.envelopes import SoapEndpoint
 from heliograph.gateways.http.failures import log_failure
+from heliograph.gateways.http.get import get
+from heliograph.gateways.http.info import get_mnp, info
+from heliograph.gateways.http.jobs import jobs
 from heliograph.gateways.http.oms import OmsService
 from heliograph.gateways.http.pages import PAGES
 from heliograph.gateways.http.parameters import Parameters, read_parameters
@@ -56,7 +59,11 @@ SCRIPTS: dict[str, Handler] = {
     "send": send,
     "status": status,
     "balance": balance,
+    "get": get,
+    "info": info,
+    "get_mnp": get_mnp,
     "users": users,
+    "jobs": jobs,
 }
 
 
@@ -146,7 +153,7 @@ class HttpGateway:
         started = perf_counter()
         script, is_rest = route
         try:
-            parameters, address = await self._read(scope, receive, is_rest=is_rest)
+            parameters, address = await self._read(scope, receive, script, is_rest=is_rest)
         except BodyTooLarge:
             await _respond(
                 send, 413, b"the body is too large", [*_PLAIN, (b"connection", b"close")]
@@ -164,16 +171,16 @@ class HttpGateway:
         except Exception as error:
             log_failure(script, error)
             reply = refuse(script, Refusal.SYSTEM_ERROR, fmt)
-        await _respond(
-            send,
-            200,
-            encode_reply(reply.text, fmt, parameters.charset),
-            _REPLY_HEADERS[fmt, parameters.charset.wire_name],
-        )
+        if reply.document is not None:
+            content, headers = reply.document.content, _document_headers(reply.document)
+        else:
+            content = encode_reply(reply.text, fmt, parameters.charset)
+            headers = _REPLY_HEADERS[fmt, parameters.charset.wire_name]
+        await _respond(send, 200, content, headers)
         self._observer.http_request(script, reply.error_code, perf_counter() - started)
 
     async def _read(
-        self, scope: Scope, receive: Receive, *, is_rest: bool
+        self, scope: Scope, receive: Receive, script: str, *, is_rest: bool
     ) -> tuple[Parameters, str]:
         """The parameters of a request, and its client's address."""
         length = kind = b""
@@ -198,7 +205,8 @@ class HttpGateway:
         query = scope["query_string"]
         if not has_body:
             return read_parameters(query, is_rest=is_rest), address
-        body = await read_body(receive, length, settings.max_body_bytes)
+        most = settings.max_list_bytes if script == "jobs" else settings.max_body_bytes
+        body = await read_body(receive, length, most)
         if len(body) > _LARGE_BODY_BYTES:
             parameters = await asyncio.to_thread(
                 read_parameters, query, body, kind, is_rest=is_rest
@@ -224,14 +232,26 @@ class HttpGateway:
             services=services,
             settings=self._settings,
         )
+        reply = await self._run(call)
+        if account.settings and account.is_on("fl[30]"):
+            outcome = f"error {reply.error_code}" if reply.error_code else "done"
+            services.request_log.note(
+                account.actor_id or account.id, door="http", what=_describe(call), outcome=outcome
+            )
+        return reply
+
+    @staticmethod
+    async def _run(call: Call) -> Reply:
+        """The script's reply, given that not too many requests of the account are under way."""
+        account, limits = call.account, call.services.limits
         if not account.has_limits:
-            return await SCRIPTS[script](call)
-        if not services.limits.enter(account.id):
-            return refuse(script, Refusal.TOO_MANY_AT_ONCE, fmt)
+            return await SCRIPTS[call.script](call)
+        if not limits.enter(account.id):
+            return call.refuse(Refusal.TOO_MANY_AT_ONCE)
         try:
-            return await SCRIPTS[script](call)
+            return await SCRIPTS[call.script](call)
         finally:
-            services.limits.leave(account.id)
+            limits.leave(account.id)
 
     async def _show_page(self, path: str, scope: Scope, send: Send) -> None:
         page = PAGES.get(path)
@@ -247,6 +267,20 @@ class HttpGateway:
                 await _respond(send, 500, b"system error", _PLAIN)
                 return
             await _respond(send, status, body, [(b"content-type", kind), *_GUARDS])
+
+
+def _document_headers(document: Document) -> Headers:
+    disposition = f'attachment; filename="{document.name}"'
+    return [
+        (b"content-type", document.content_type.encode("ascii")),
+        (b"content-disposition", disposition.encode("ascii")),
+        *_GUARDS,
+    ]
+
+
+def _describe(call: Call) -> str:
+    """A request for its log: the script and the names of its parameters, not what they hold."""
+    return f"{call.script}: {' '.join(name for name in call.fields if name.isprintable())}"
 
 
 class _BadEncoding(Exception):

@@ -11,14 +11,26 @@ from heliograph.gateways.http.parameters import Parameters
 from heliograph.gateways.http.ports import HttpSettings, Services
 from heliograph.protocols.forms.replies import Format, write_error
 
-__all__ = ["Call", "Reply", "refuse"]
+__all__ = ["Call", "Document", "Reply", "refuse"]
+
+
+class Document(NamedTuple):
+    """A file that is the reply. `name` is what the client's computer will call it."""
+
+    content_type: str
+    name: str
+    content: bytes
 
 
 class Reply(NamedTuple):
-    """The text of a reply, still without a character set; `error_code` 0 when it is good."""
+    """The text of a reply, still without a character set; `error_code` 0 when it is good.
+
+    `document`: sent instead of the text.
+    """
 
     text: str
     error_code: int = 0
+    document: Document | None = None
 
 
 class Call:

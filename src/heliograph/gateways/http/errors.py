@@ -70,6 +70,12 @@ ERRORS: dict[str, dict[Refusal, tuple[int, str]]] = {
         Refusal.NOT_DELETED: (5, "message is not deleted"),
     },
     "balance": _READING,
+    "jobs": _READING
+    | {
+        Refusal.NOT_FOUND: (3, "record not found"),
+        Refusal.NOT_SAVED: (3, "save error"),
+        Refusal.BAD_DATE: _SEND[Refusal.BAD_DATE],
+    },
     "get": _READING | {Refusal.NOT_FOUND: (3, "record not found")},
     "info": _READING | {Refusal.NOT_FOUND: (3, "operator not found")},
     "get_mnp": _READING,

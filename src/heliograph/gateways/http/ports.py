@@ -6,16 +6,18 @@ nothing by itself. Shapes are protocols, so that a test hands in its own.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta, timezone, tzinfo
+from datetime import date, timedelta, timezone, tzinfo
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
 
 from heliograph.domain.accounts import Account
+from heliograph.domain.campaigns import CampaignOrder, CampaignView
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Refused, SendRequest, StatusAnswer, Submitted
 from heliograph.domain.subclients import SubclientChanges
+from heliograph.services.campaigns import Ordered
 from heliograph.services.history import IncomingMessage, IncomingQuery, Period, Sent
 from heliograph.services.lookups import NumberInfo, PriceZone
 from heliograph.services.statistics import Selection, SubclientDetail, SubclientSums
@@ -24,6 +26,7 @@ from heliograph.services.summaries import Summary
 __all__ = ["HttpSettings", "NoObserver", "RequestObserver", "Services"]
 
 MAX_BODY_BYTES = 10 * 1024 * 1024
+MAX_LIST_BYTES = 32 * 1024 * 1024
 
 
 class AuthenticationPort(Protocol):
@@ -126,6 +129,16 @@ class StatisticsPort(Protocol):
         ...
 
 
+class RequestLogPort(Protocol):
+    """What accounts asked for."""
+
+    def note(
+        self, account_id: int, *, door: str, what: str, outcome: str, is_trusted: bool = True
+    ) -> None:
+        """One row; no texts, numbers or secrets."""
+        ...
+
+
 class LimitsPort(Protocol):
     """How often, and how many at once."""
 
@@ -142,6 +155,102 @@ class LimitsPort(Protocol):
         ...
 
 
+class CampaignsPort(Protocol):
+    """Mailing lists."""
+
+    @property
+    def max_recipients(self) -> int:
+        """Recipients that one list may have."""
+        ...
+
+    async def add(self, order: CampaignOrder) -> Ordered | Refused:
+        """Returns after the commit."""
+        ...
+
+    async def find(self, account: Account, campaign_id: int) -> CampaignView | None:
+        """One list of the account."""
+        ...
+
+    async def find_all(
+        self, account: Account, *, since_ms: int = 0, until_ms: int | None = None
+    ) -> list[CampaignView]:
+        """Lists that were ordered in a period, oldest first."""
+        ...
+
+    async def template_text(self, account: Account, template_id: int) -> str | None:
+        """The text of a template of the account."""
+        ...
+
+    async def cancel(self, account: Account, campaign_id: int) -> bool:
+        """Stops a list; False: there is nothing to stop."""
+        ...
+
+    async def delete(self, account: Account, campaign_id: int) -> bool:
+        """Removes a list; False: there is none."""
+        ...
+
+
+class HistoryPort(Protocol):
+    """What an account sent, and what was written to its numbers."""
+
+    def now_ms(self) -> int:
+        """The present moment."""
+        ...
+
+    async def sent(
+        self,
+        account: Account,
+        period: Period,
+        *,
+        recipients: Sequence[str] = (),
+        mails: bool = False,
+        before_id: int | None = None,
+        limit: int,
+    ) -> list[Sent]:
+        """Newest first."""
+        ...
+
+    async def incoming(self, account: Account, query: IncomingQuery) -> list[IncomingMessage]:
+        """In the order of ids."""
+        ...
+
+
+class SummariesPort(Protocol):
+    """How much an account sent and spent."""
+
+    async def of_account(
+        self,
+        account: Account,
+        days: tuple[date, date],
+        span_ms: tuple[int, int],
+        *,
+        electronic: bool = False,
+        in_own_currency: bool = False,
+    ) -> list[Summary]:
+        """A row for each currency."""
+        ...
+
+
+class LookupsPort(Protocol):
+    """Numbers and prices."""
+
+    def number(self, account: Account, phone: str) -> NumberInfo | None:
+        """Whose a number is."""
+        ...
+
+    def prices(self, account: Account) -> list[PriceZone]:
+        """What the account pays."""
+        ...
+
+    async def ported_on(self, day: int) -> list[tuple[str, str]]:
+        """Changes of a day, counted from 1970."""
+        ...
+
+    async def ported(self) -> list[tuple[str, str]]:
+        """All ported numbers."""
+        ...
+
+
 class Services(Protocol):
     """The services as one object, as the runtime builds it."""
 
@@ -153,6 +262,20 @@ class Services(Protocol):
     def statuses(self) -> StatusesPort: ...
     @property
     def balances(self) -> BalancesPort: ...
+    @property
+    def campaigns(self) -> CampaignsPort: ...
+    @property
+    def subclients(self) -> SubclientsPort: ...
+    @property
+    def statistics(self) -> StatisticsPort: ...
+    @property
+    def history(self) -> HistoryPort: ...
+    @property
+    def summaries(self) -> SummariesPort: ...
+    @property
+    def lookups(self) -> LookupsPort: ...
+    @property
+    def request_log(self) -> RequestLogPort: ...
     @property
     def limits(self) -> LimitsPort: ...
 
@@ -185,16 +308,7 @@ class HttpSettings:
     zone: tzinfo = timezone(timedelta(hours=3))
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     max_body_bytes: int = MAX_BODY_BYTES
+    max_list_bytes: int = MAX_LIST_BYTES
     fetch: Callable[[str], Awaitable[bytes | None]] | None = None
     health: Callable[[], dict[str, Any]] | None = None
     metrics: Callable[[], bytes] | None = None
-    def subclients(self) -> SubclientsPort: ...
-    @property
-    def statistics(self) -> StatisticsPort: ...
-    @property
-    def history(self) -> HistoryPort: ...
-    @property
-    def summaries(self) -> SummariesPort: ...
-    @property
-    def lookups(self) -> LookupsPort: ...
-    @property

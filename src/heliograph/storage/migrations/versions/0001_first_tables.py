@@ -15,13 +15,19 @@ def upgrade() -> None:
     """Creates everything."""
     _create_accounts()
     _create_beginnings()
+    _create_campaign_chunks()
+    _create_campaign_repeats()
+    _create_campaign_sources()
+    _create_campaigns()
     _create_connectors()
     _create_contact_members()
     _create_counters()
     _create_currencies()
     _create_day_counts()
     _create_events()
+    _create_expected_calls()
     _create_incoming()
+    _create_link_codes()
     _create_messages()
     _create_moves()
     _create_outbox()
@@ -29,11 +35,14 @@ def upgrade() -> None:
     _create_parts()
     _create_pieces()
     _create_plans()
+    _create_ported_changes()
     _create_ported_numbers()
     _create_prefixes()
     _create_request_log()
     _create_revisions()
     _create_sender_codes()
+    _create_service_numbers()
+    _create_short_links()
     _create_submissions()
     _create_totals()
     _create_transfers()
@@ -43,13 +52,14 @@ def upgrade() -> None:
     _create_black_entries()
     _create_contact_groups()
     _create_contacts()
+    _create_documents()
     _create_message_templates()
     _create_operator_templates()
     _create_rates()
     _create_routes()
     _create_senders()
-    _create_service_numbers()
     _create_task_groups()
+    _create_document_files()
     _create_sender_documents()
     _create_sender_operators()
 
@@ -93,6 +103,112 @@ def _create_beginnings() -> None:
         sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("what", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "what", name=op.f("pk_beginnings")),
+    )
+
+
+def _create_campaign_chunks() -> None:
+    op.create_table(
+        "campaign_chunks",
+        sa.Column(
+            "submission_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("campaign_id", sa.BigInteger(), nullable=False),
+        sa.Column("run", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("is_closed", sa.SmallInteger(), nullable=False),
+        sa.Column("held_until", sa.BigInteger(), nullable=False),
+        sa.Column("message_count", sa.Integer(), nullable=False),
+        sa.Column("cost_micros", sa.BigInteger(), nullable=False),
+        sa.Column("ended", sa.Integer(), nullable=False),
+        sa.Column("delivered", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("submission_id", name=op.f("pk_campaign_chunks")),
+    )
+    op.create_index(
+        "ix_campaign_chunks_campaign",
+        "campaign_chunks",
+        ["campaign_id", "submission_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_campaign_chunks_open",
+        "campaign_chunks",
+        ["campaign_id", "submission_id"],
+        unique=False,
+        sqlite_where=sa.text("is_closed = 0"),
+        postgresql_where=sa.text("is_closed = 0"),
+    )
+
+
+def _create_campaign_repeats() -> None:
+    op.create_table(
+        "campaign_repeats",
+        sa.Column(
+            "message_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("campaign_id", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("message_id", name=op.f("pk_campaign_repeats")),
+    )
+
+
+def _create_campaign_sources() -> None:
+    op.create_table(
+        "campaign_sources",
+        sa.Column("campaign_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("campaign_id", "seq", name=op.f("pk_campaign_sources")),
+    )
+
+
+def _create_campaigns() -> None:
+    op.create_table(
+        "campaigns",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("client_ref", sa.Text(), nullable=False),
+        sa.Column("type", sa.SmallInteger(), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("order", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("repetition", sa.SmallInteger(), nullable=False),
+        sa.Column("max_runs", sa.Integer(), nullable=False),
+        sa.Column("state", sa.SmallInteger(), nullable=False),
+        sa.Column("is_deleted", sa.SmallInteger(), nullable=False),
+        sa.Column("recipient_count", sa.Integer(), nullable=False),
+        sa.Column("zone_minutes", sa.Integer(), nullable=False),
+        sa.Column("planned_at", sa.BigInteger(), nullable=False),
+        sa.Column("run", sa.Integer(), nullable=False),
+        sa.Column("run_at", sa.BigInteger(), nullable=False),
+        sa.Column("next_run_at", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("place", sa.Text(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_campaigns")),
+    )
+    op.create_index("ix_campaigns_account", "campaigns", ["account_id", "id"], unique=False)
+    op.create_index(
+        "ix_campaigns_active",
+        "campaigns",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("state < 10"),
+        postgresql_where=sa.text("state < 10"),
     )
 
 
@@ -172,6 +288,21 @@ def _create_events() -> None:
     op.create_index("ix_events_message", "events", ["message_id", "id"], unique=False)
 
 
+def _create_expected_calls() -> None:
+    op.create_table(
+        "expected_calls",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("phone", sa.Text(), nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("expires_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "phone", name=op.f("pk_expected_calls")),
+    )
+    op.create_index(
+        op.f("ix_expected_calls_expires_at"), "expected_calls", ["expires_at"], unique=False
+    )
+    op.create_index("ix_expected_calls_phone", "expected_calls", ["phone"], unique=False)
+
+
 def _create_incoming() -> None:
     op.create_table(
         "incoming",
@@ -191,6 +322,19 @@ def _create_incoming() -> None:
     )
     op.create_index("ix_incoming_account", "incoming", ["account_id", "id"], unique=False)
     op.create_index("ix_incoming_received", "incoming", ["account_id", "received_at"], unique=False)
+
+
+def _create_link_codes() -> None:
+    op.create_table(
+        "link_codes",
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("link_id", sa.BigInteger(), nullable=False),
+        sa.Column("message_id", sa.BigInteger(), nullable=False),
+        sa.Column("clicked_at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("code", name=op.f("pk_link_codes")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_link_codes_link", "link_codes", ["link_id"], unique=False)
 
 
 def _create_messages() -> None:
@@ -221,12 +365,13 @@ def _create_messages() -> None:
         sa.Column("route", sa.Text(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("is_deleted", sa.SmallInteger(), nullable=False),
+        sa.Column("flags", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_messages")),
     )
     op.create_index(
         "ix_messages_history",
         "messages",
-        ["account_id", sa.literal_column("(id >> 13)"), "recipient"],
+        ["account_id", sa.literal_column("(id >> 14)"), "recipient"],
         unique=False,
     )
     op.create_index(
@@ -427,6 +572,17 @@ def _create_plans() -> None:
     )
 
 
+def _create_ported_changes() -> None:
+    op.create_table(
+        "ported_changes",
+        sa.Column("day", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("mccmnc", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("day", "number", name=op.f("pk_ported_changes")),
+        sqlite_with_rowid=False,
+    )
+
+
 def _create_ported_numbers() -> None:
     op.create_table(
         "ported_numbers",
@@ -487,6 +643,54 @@ def _create_sender_codes() -> None:
         sa.Column("tries", sa.SmallInteger(), nullable=False),
         sa.Column("sent_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "number", name=op.f("pk_sender_codes")),
+    )
+
+
+def _create_service_numbers() -> None:
+    op.create_table(
+        "service_numbers",
+        sa.Column("number", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("rent_micros", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("paid_until", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("is_ending", sa.SmallInteger(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_service_numbers")),
+    )
+    op.create_index(
+        "ix_service_numbers_paid",
+        "service_numbers",
+        ["paid_until"],
+        unique=False,
+        sqlite_where=sa.text("paid_until <> 0"),
+        postgresql_where=sa.text("paid_until <> 0"),
+    )
+
+
+def _create_short_links() -> None:
+    op.create_table(
+        "short_links",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("target", sa.Text(), nullable=False),
+        sa.Column("target_key", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("clicks", sa.BigInteger(), nullable=False),
+        sa.Column("month", sa.Integer(), nullable=False),
+        sa.Column("month_clicks", sa.BigInteger(), nullable=False),
+        sa.Column("day", sa.Integer(), nullable=False),
+        sa.Column("day_clicks", sa.BigInteger(), nullable=False),
+        sa.Column("eve_clicks", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_short_links")),
+    )
+    op.create_index("ix_short_links_created", "short_links", ["created_at"], unique=False)
+    op.create_index(
+        "ix_short_links_target", "short_links", ["account_id", "target_key", "id"], unique=False
     )
 
 
@@ -703,6 +907,36 @@ def _create_contacts() -> None:
     )
 
 
+def _create_documents() -> None:
+    op.create_table(
+        "documents",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("issuer_id", sa.BigInteger(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("period", sa.Integer(), nullable=False),
+        sa.Column("corrects_id", sa.BigInteger(), nullable=False),
+        sa.Column("total_micros", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.Text(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["issuer_id"], ["accounts.id"], name=op.f("fk_documents_issuer_id")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_documents")),
+        sa.UniqueConstraint("issuer_id", "kind", "number", name="uq_documents_number"),
+    )
+    op.create_index(
+        "ix_documents_account", "documents", ["account_id", "kind", "period"], unique=False
+    )
+
+
 def _create_message_templates() -> None:
     op.create_table(
         "message_templates",
@@ -810,18 +1044,6 @@ def _create_senders() -> None:
     op.create_index("ix_senders_state", "senders", ["state", "id"], unique=False)
 
 
-def _create_service_numbers() -> None:
-    op.create_table(
-        "service_numbers",
-        sa.Column("number", sa.Text(), nullable=False),
-        sa.Column("account_id", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["account_id"], ["accounts.id"], name=op.f("fk_service_numbers_account_id")
-        ),
-        sa.PrimaryKeyConstraint("number", name=op.f("pk_service_numbers")),
-    )
-
-
 def _create_task_groups() -> None:
     op.create_table(
         "task_groups",
@@ -838,6 +1060,23 @@ def _create_task_groups() -> None:
             ["account_id"], ["accounts.id"], name=op.f("fk_task_groups_account_id")
         ),
         sa.PrimaryKeyConstraint("account_id", "number", name=op.f("pk_task_groups")),
+    )
+
+
+def _create_document_files() -> None:
+    op.create_table(
+        "document_files",
+        sa.Column(
+            "document_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["document_id"], ["documents.id"], name=op.f("fk_document_files_document_id")
+        ),
+        sa.PrimaryKeyConstraint("document_id", name=op.f("pk_document_files")),
     )
 
 

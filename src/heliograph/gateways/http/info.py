@@ -1,0 +1,74 @@
+"""`info.php`: whose a number is; `get_mnp.php`: ported numbers (data reference, sections 7 and 8)."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date
+
+from heliograph.domain.refusals import Refusal
+from heliograph.gateways.http.calls import Call, Document, Reply
+from heliograph.gateways.http.dates import parse_day
+from heliograph.gateways.http.repetition import count_equal
+from heliograph.protocols.forms.replies import Format, Record, write_list, write_record
+from heliograph.protocols.forms.urlencoded import is_true
+
+__all__ = ["get_mnp", "info"]
+
+MAX_NUMBERS = 1_000
+_EPOCH = date(1970, 1, 1)
+_CSV_HEAD = "Phone;mccmnc"
+
+
+async def info(call: Call) -> Reply:
+    """`get_operator=1`: country, operator, region, network and zone of one number or several."""
+    limits = call.services.limits
+    refusal = limits.count(call.account, "info-any", "") or count_equal(call, "info")
+    if refusal is not None:
+        return call.refuse(refusal)
+    text = call.fields.get("phone", "")
+    phones = [each for each in map(str.strip, text.split(",")) if each]
+    if not (
+        is_true(call.fields.get("get_operator", ""))
+        and call.parameters.is_whole
+        and 0 < len(phones) <= MAX_NUMBERS
+    ):
+        return call.refuse(Refusal.BAD_PARAMETERS)
+    lookups = call.services.lookups
+    known = [found for phone in phones if (found := lookups.number(call.account, phone))]
+    if not known:
+        return call.refuse(Refusal.NOT_FOUND)
+    records: list[Record] = [found._asdict() for found in known]
+    if call.fmt == Format.TEXT:
+        # A client cuts the line at its commas and counts.
+        records = [{name: str(v).replace(", ", " ") for name, v in r.items()} for r in records]
+    if "," in text or call.fmt in (Format.TEXT, Format.NUMBERS):
+        return Reply(write_list(call.fmt, records, item="info"))
+    record = {name: value for name, value in records[0].items() if name != "phone"}
+    return Reply(write_record(call.fmt, record, root="info"))
+
+
+async def get_mnp(call: Call) -> Reply:
+    """With `date` the changes of that day; without, all ported numbers as a CSV file."""
+    refusal = count_equal(call, "get_mnp")
+    if refusal is not None:
+        return call.refuse(refusal)
+    try:
+        day = parse_day(call.fields.get("date", ""))
+    except ValueError:
+        return call.refuse(Refusal.BAD_PARAMETERS)
+    if not call.parameters.is_whole:
+        return call.refuse(Refusal.BAD_PARAMETERS)
+    if day is None:
+        rows = await call.services.lookups.ported()
+        # A million rows take a while: not in the event loop.
+        content = await asyncio.to_thread(_write_csv, rows)
+        return Reply("", document=Document("text/csv; charset=utf-8", "mnp.csv", content))
+    rows = await call.services.lookups.ported_on((day - _EPOCH).days)
+    if call.fmt in (Format.TEXT, Format.NUMBERS):
+        return Reply("\n".join([_CSV_HEAD, *(";".join(row) for row in rows)]))
+    records = [{"phone": number, "mccmnc": mccmnc} for number, mccmnc in rows]
+    return Reply(write_list(call.fmt, records, item="number"))
+
+
+def _write_csv(rows: list[tuple[str, str]]) -> bytes:
+    return "\n".join([_CSV_HEAD, *(";".join(row) for row in rows), ""]).encode()
