@@ -362,3 +362,94 @@ def test_three_requests_a_minute(tmp_path: Any) -> None:
         assert running.call("users", add=1, user="user9", password="Abcdef12", fmt=1) == "0,-9"
     finally:
         assert running.stop() == 0
+
+
+def test_limits_of_sending(server: Gateway) -> None:
+    add(server, "limited", "dlim=6&plim=3&tlim=2&ilim=1&fl2[23]=1&vld=1")
+    ask(server, "pay=1&user=limited&sum=100")
+
+    def send(text: str, phone: str = PHONE, **fields: Any) -> tuple[int, int]:
+        answer = call(server, "send", "limited", phones=phone, mes=text, **fields)
+        seen = call(server, "status", "limited", phone=phone, id=answer["id"])
+        assert answer.get("error_code", 0) == (6 if seen["status"] == 23 else 0)
+        return (seen["status"], seen["err"]) if seen["status"] == 23 else (0, 0)
+
+    assert [send("one") for _ in range(3)] == [(0, 0), (0, 0), (23, 251)]
+    assert [send("two") for _ in range(2)] == [(0, 0), (23, 251)]  # three to this number
+    other = "79161230000"
+    assert [send("x", other, userip="192.0.2.7") for _ in range(2)] == [(0, 0), (23, 247)]
+    assert send("y", "79161230001", userip="192.0.2.8") == (0, 0)
+    # An estimate counts for nothing, and a message without money neither.
+    call(server, "send", "limited", phones="79161230002", mes="z", cost=1)
+    assert send("z", "79161230002") == (0, 0)
+    assert send("z", "79161230003") == (23, 247)  # six in all
+    many = ",".join(str(79161240000 + n) for n in range(21))
+    answer = call(server, "send", "limited", phones=many, mes="mass")
+    assert answer["error_code"] == 6
+    assert balance(server, "limited") == "94.00"
+
+
+def test_counts_outlive_a_restart(server: Gateway) -> None:
+    add(server, "counted", "dlim=2")
+    ask(server, "pay=1&user=counted&sum=100")
+    assert "id" in call(server, "send", "counted", phones=PHONE, mes="one")
+    assert server.stop() == 0
+    server.start()
+    assert "error" not in call(server, "send", "counted", phones=PHONE, mes="two")
+    assert call(server, "send", "counted", phones=PHONE, mes="three")["error_code"] == 6
+
+
+def test_hours(server: Gateway) -> None:
+    """The hour is chosen so that it is closed now, in both zones that are looked at."""
+    hour = time.gmtime(time.time() + 3 * 3600).tm_hour  # in Moscow
+    closed = f"{(hour + 3) % 24}-{(hour + 5) % 24}"
+    add(server, "daily", f"tmlim={closed}")
+    ask(server, "pay=1&user=daily&sum=100")
+    sent = call(server, "send", "daily", phones=PHONE, mes="later")
+    seen = call(server, "status", "daily", phone=PHONE, id=sent["id"], all=1)
+    assert seen["status"] == -1
+    due = time.gmtime(seen["send_timestamp"] + 3 * 3600)
+    assert (due.tm_hour, due.tm_min) == ((hour + 3) % 24, 0)
+    ask(server, "chg=1&user=daily&fl2[15]=1")
+    refused = call(server, "send", "daily", phones=PHONE, mes="now")
+    assert refused["error_code"] == 6
+    seen = call(server, "status", "daily", phone=PHONE, id=refused["id"])
+    assert (seen["status"], seen["err"]) == (23, 246)
+    # In Vladivostok it is seven hours later.
+    there = (hour + 7) % 24
+    ask(server, f"chg=1&user=daily&fl2[16]=1&tmlim={there}-{(there + 2) % 24}")
+    far = "74232000000"
+    assert "error" not in call(server, "send", "daily", phones=far, mes="now")
+    assert call(server, "send", "daily", phones=PHONE, mes="now")["error_code"] == 6
+
+
+def test_forbidden_and_virtual_sending(server: Gateway) -> None:
+    add(server, "mute", "fl[6]=1")
+    answer = call(server, "send", "mute", phones=PHONE, mes="hello")
+    assert answer["error_code"] == 6
+    seen = call(server, "status", "mute", phone=PHONE, id=answer["id"])
+    assert (seen["status"], seen["err"]) == (23, 244)
+    add(server, "virtual", "fl2[27]=1")
+    sent = call(server, "send", "virtual", phones=PHONE, mes="hello", cost=3)
+    assert sent["cost"] == "0"
+    seen = call(server, "status", "virtual", phone=PHONE, id=sent["id"])
+    assert (seen["status"], seen["err"]) == (1, 200)
+    ask(server, "chg=1&user=virtual&fl2[10]=1")
+    assert call(server, "balance", "virtual")["error_code"] == 2
+    ask(server, "chg=1&user=virtual&fl2[10]=0")
+    assert "balance" in call(server, "balance", "virtual")
+
+
+def test_the_log_of_requests(server: Gateway) -> None:
+    add(server, "logged", "fl[30]=1")
+    call(server, "send", "logged", phones=PHONE, mes="a secret text")
+    call(server, "balance", "logged")
+    lines = wait_for(
+        lambda: [
+            each
+            for each in json.loads(server.cli("account", "log", "logged", "--json"))
+            if each["door"] == "http"
+        ]
+    )
+    assert "secret" not in str(lines)
+    assert any("send: " in str(each) and "error 3" in str(each) for each in lines)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from heliograph.domain import texts
@@ -18,6 +19,7 @@ from heliograph.domain.accounts import Account
 from heliograph.domain.messages import MAX_PARTS, MessageType
 from heliograph.domain.numbering import NumberingPlan, normalise_recipient
 from heliograph.domain.refusals import Refusal
+from heliograph.domain.policies import judge
 from heliograph.domain.requests import Entry, SendRequest
 from heliograph.domain.routing import RouteTable
 from heliograph.domain.schedule import parse_time
@@ -90,6 +92,15 @@ class _Text:
     comment: str
     part_count: int
 
+    def refuse(self, draft: Draft, refusal: Refusal) -> None:
+        """Takes a recipient out of the plan, and with the last one refuses the plan."""
+        self.part_count -= draft.part_count
+        self.price_micros -= draft.price_micros
+        draft.refusal = refusal
+        draft.part_count = draft.price_micros = 0
+        if not self.part_count:
+            self.refusal = _speak_for_all(self.drafts)
+
 
 def plan_request(request: SendRequest, rules: Rules, now_ms: int) -> Plan | Refusal:
     """Plan of a request, or the refusal of its parameters or date (no message exists then).
@@ -129,12 +140,25 @@ def _due_at(request: SendRequest, account: Account, tz: int | None, now_ms: int)
     if not request.time:
         return request.due_at if request.due_at > now_ms else 0
     return parse_time(request.time, account.timezone_minutes if tz is None else tz, now_ms)
+    if account.policy is not None:
+        judge(
+            account.policy,
+            plan.drafts,
+            zone_minutes=account.timezone_minutes,
+            zones_of=partial(_zones_of, rules.numbering),
+            now_ms=now_ms,
+        )
 
 
 def _choose_sender(sender: str | None, account: Account, type: MessageType) -> str:
     if type is MessageType.HLR:
         return "HLR"  # clients recognise the answer of a query by it (status.php, 1.4)
     return account.default_sender if sender is None else sender
+def _zones_of(numbering: NumberingPlan, recipient: str) -> tuple[str, ...]:
+    origin = numbering.lookup(recipient) if recipient.isdigit() else None
+    return () if origin is None else origin.time_zones
+
+
 
 
 def _prepare_text(raw: str, request: SendRequest) -> _Text | None:
@@ -224,7 +248,9 @@ def _normalise(raw: str, type: MessageType) -> str | None:
 def _price(plan: Plan, request: SendRequest, rules: Rules, now_ms: int) -> None:
     """Fills in networks, prices and routes, and the sums of the plan."""
     account, type = request.account, plan.type
-    sender_refusal = _judge_sender(plan.sender, type)
+    sender_refusal = _judge_sender(plan.sender, type, rules.senders)
+    is_free = account.is_test or "internal" in request.options
+    black_list, is_mass = rules.black_list, len(plan.drafts) > 1
     lookup = rules.numbering.lookup
     tariff = rules.plan
     for draft in plan.drafts:
@@ -235,7 +261,9 @@ def _price(plan: Plan, request: SendRequest, rules: Rules, now_ms: int) -> None:
             draft.mccmnc = "" if origin is None else origin.mccmnc
         refusal = sender_refusal
         if draft.own_sender is not None:
-            refusal = _judge_sender(draft.own_sender, type)
+            refusal = _judge_sender(draft.own_sender, type, rules.senders)
+        if black_list is not None and black_list.blocks(draft.recipient, is_mass=is_mass):
+            refusal = Refusal.NUMBER_BLOCKED
         if refusal is None:
             draft.route = rules.routes.choose(
                 account_id=account.id,
@@ -262,8 +290,27 @@ def _price(plan: Plan, request: SendRequest, rules: Rules, now_ms: int) -> None:
         plan.refusal = _speak_for_all(plan.drafts)
 
 
-def _judge_sender(sender: str, type: MessageType) -> Refusal | None:
-    if not sender or type is MessageType.EMAIL or is_valid_sender(sender):
+def _mark_templates(plan: Plan, templates: TemplateSet) -> None:
+    """Notes which messages fit an accepted template of their operator (status.php, 1.4)."""
+    known: dict[tuple[str, str], dict[str, TemplateKind]] = {}
+    for draft in plan.drafts:
+        operator = templates.operator_of(plan.type, draft.mccmnc)
+        if not operator or draft.refusal is not None:
+            continue
+        sender = plan.sender if draft.own_sender is None else draft.own_sender
+        key = (sender, plan.text if draft.own_text is None else draft.own_text)
+        if key not in known:
+            known[key] = templates.match(*key)
+        kind = known[key].get(operator)
+        if kind is not None:
+            draft.flags = template_flag(kind)
+
+
+def _judge_sender(sender: str, type: MessageType, rules: SenderRules | None) -> Refusal | None:
+    if not sender or type is MessageType.HLR:
+        return None
+    is_valid = type is MessageType.EMAIL or is_valid_sender(sender)
+    if is_valid and (rules is None or rules.allows(sender)):
         return None
     return Refusal.SENDER_DENIED
 

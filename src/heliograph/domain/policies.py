@@ -10,16 +10,19 @@ the hours are those of each recipient's zone.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from heliograph.domain.refusals import Refusal
 
 __all__ = [
     "MASS_RECIPIENTS",
     "Policy",
+    "judge",
     "parse_codes",
     "parse_hours",
     "policy_of",
@@ -93,6 +96,57 @@ class Policy:
         if opening.timestamp() * 1000 <= at_ms:
             opening = (opening.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
         return round(opening.timestamp() * 1000)
+
+
+class Judged(Protocol):
+    """What is looked at of one recipient of a request."""
+
+    recipient: str
+    part_count: int
+    due_at: int
+    refusal: Refusal | None
+
+
+def judge(
+    policy: Policy,
+    drafts: Sequence[Judged],
+    *,
+    zone_minutes: int,
+    zones_of: Callable[[str], Iterable[str]],
+    now_ms: int,
+) -> None:
+    """Refuses and postpones recipients of one request as the policy says.
+
+    `zone_minutes` is the account's zone, `zones_of` gives the IANA names of a number's zones, the
+    likeliest first.
+    """
+    is_mass = len(drafts) > MASS_RECIPIENTS
+    is_closed = not policy.may_send or (is_mass and not policy.may_send_masses)
+    home = zone_of("", zone_minutes)
+    openings: dict[tuple[tzinfo, int], int] = {}
+    for draft in drafts:
+        if draft.refusal is not None:
+            continue
+        if is_closed:
+            draft.refusal = Refusal.MAILINGS_DENIED
+        elif not policy.admits(draft.recipient):
+            draft.refusal = Refusal.CODE_DENIED
+        elif policy.hours is not None:
+            zone = home
+            if policy.uses_recipient_zone:
+                zone = zone_of(next(iter(zones_of(draft.recipient)), ""), zone_minutes)
+            at_ms = draft.due_at or now_ms
+            opening = openings.get((zone, at_ms))
+            if opening is None:
+                opening = openings[zone, at_ms] = policy.postpone(at_ms, zone)
+            if opening == at_ms:
+                continue
+            if policy.refuses_outside:
+                draft.refusal = Refusal.OUTSIDE_HOURS
+            else:
+                draft.due_at = opening
+        if draft.refusal is not None:
+            draft.part_count = 0
 
 
 def policy_of(settings: Mapping[str, str]) -> Policy | None:

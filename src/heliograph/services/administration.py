@@ -171,7 +171,8 @@ async def move(
 ) -> tuple[int, int]:
     """Moves money between two accounts; the new balances (from, to).
 
-    The amount is in the currency of the account that gives. Raises NoSuchAccount, NotCovered, ValueError (not a positive amount, one balance only).
+    The amount is in the currency of the account that gives. Raises NoSuchAccount, NotCovered,
+    ValueError (not a positive amount, one balance only).
     """
     async with database.write() as connection:
         giver = await accounts.find_account(connection, from_key)

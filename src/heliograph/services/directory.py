@@ -79,6 +79,10 @@ class Directory:
         """The account with that id."""
         return self._snapshot.by_id.get(id)
 
+    def accounts(self) -> list[Account]:
+        """All accounts in the order of their ids."""
+        return list(self._snapshot.by_id.values())
+
     def principal(self, account: Account) -> Account | None:
         """The account that somebody with this login works with; None: its main account is gone
         or blocked."""

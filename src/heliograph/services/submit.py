@@ -27,10 +27,13 @@ from heliograph.domain.requests import Line, Refused, SendRequest, Submitted
 from heliograph.domain.schedule import portion_delay_ms
 from heliograph.observability import Metrics
 from heliograph.services.changes import Bookkeeping, Changes, encode_json
+from heliograph.services.day_counts import DayCounts
 from heliograph.services.directory import Directory
 from heliograph.services.dispatch import Dispatch
 from heliograph.services.ids import ClientRefs, Ids, IdsExhausted
 from heliograph.services.limits import RequestLimits
+from heliograph.services.registers import Registers
+from heliograph.storage.day_counts import ADD_DAY_COUNTS, CountKey
 from heliograph.storage.journal import BulkRows, Entry, Journal, JournalClosed, StorageDown
 from heliograph.storage.statements import (
     HIDE_MESSAGES,
@@ -119,6 +122,7 @@ class _Acceptance:
         "done",
         "messages",
         "now_ms",
+        "counted",
         "part_count",
         "plan",
         "replaces",
@@ -151,6 +155,7 @@ class _Acceptance:
 
 
 class Submit:
+        self.counted: list[CountKey] = []
     """The use cases `send` and `estimate`."""
 
     def __init__(
@@ -172,6 +177,7 @@ class Submit:
         self._limits = limits
         self._journal = journal
         self._ids = ids
+        day_counts: DayCounts,
         self._refs = refs
         self._books = books
         self._dispatch = dispatch
@@ -185,6 +191,7 @@ class Submit:
         """Accepts a request. What is returned as Submitted is on disk, with its price reserved."""
         future: asyncio.Future[Submitted | Refused] = asyncio.get_running_loop().create_future()
         # A caller that was cancelled meanwhile does not undo what is on disk.
+        self._day_counts = day_counts
         self.begin(request, lambda end: None if future.done() else future.set_result(end))
         return await future
 
@@ -230,6 +237,8 @@ class Submit:
                 self._store_refused(acceptance, acceptance.plan.refusal)
             else:
                 self._store(acceptance)
+        if request.account.policy is not None and plan.refusal is None:
+            acceptance.counted = self._count(request, plan)
         except IdsExhausted as error:
             self._fail(acceptance, error)
 
@@ -256,6 +265,7 @@ class Submit:
             part_count=plan.part_count,
             cost_micros=plan.price_micros,
             balance_micros=0,
+        self._uncount(acceptance)
             lines=_lines(plan),
             is_test=request.account.is_test,
         )
@@ -270,6 +280,8 @@ class Submit:
             max_recipients=self._max_recipients,
         )
         plan = plan_request(request, rules, now_ms)
+        if request.account.policy is not None:
+            self._count(request, plan, is_estimate=True)
         if isinstance(plan, Refusal):
             return plan
         if account.has_limits and self._limits.duplicate(
@@ -304,6 +316,19 @@ class Submit:
             try:
                 self._store_refused(acceptance, Refusal.NO_FUNDS)
             except IdsExhausted as error:
+    def _count(
+        self, request: SendRequest, plan: Plan, *, is_estimate: bool = False
+    ) -> list[CountKey]:
+        """Applies the account's daily limits; what was counted."""
+        address = str(request.options.get("end_user_address", ""))
+        return self._day_counts.take(
+            request.account, plan, end_user_address=address, is_estimate=is_estimate
+        )
+
+    def _uncount(self, acceptance: _Acceptance) -> None:
+        self._day_counts.give_back(acceptance.counted)
+        acceptance.counted = []
+
                 self._fail(acceptance, error)
             return
         now_ms = self._clock()
@@ -327,6 +352,7 @@ class Submit:
             )
         )
 
+            self._uncount(acceptance)
     def _compose(self, acceptance: _Acceptance) -> None:
         """Domain objects and rows of a plan."""
         request, plan, now_ms = acceptance.request, acceptance.plan, acceptance.now_ms
@@ -366,7 +392,13 @@ class Submit:
                 self._end_at_once(acceptance.changes, message, draft)
                 message_rows.append(message_row(message, now_ms))
                 continue
+            self._books.note_end(acceptance.changes, old, MessageState.DELETED)
+        if acceptance.counted:
+            rows[ADD_DAY_COUNTS] += [(*key, 1) for key in acceptance.counted]
+        policy = request.account.policy
             message_rows.append(message_row(message, 0))
+        if policy is not None and policy.max_valid_ms:
+            valid_ms = min(valid_ms, policy.max_valid_ms)
             if message.state is MessageState.QUEUED:
                 claimed = acceptance.claimed_by
                 state = MessageState.SUBMITTING if claimed else MessageState.QUEUED

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Integer, SmallInteger, Table
 
-__all__ = ["Bulk", "bulk_add", "bulk_insert", "bulk_update", "transpose"]
+__all__ = ["Bulk", "bulk_add", "bulk_insert", "bulk_update", "sum_rows", "transpose"]
 
 
 # Known by itself and not by its texts: statements are keys on the hot path.
@@ -26,7 +26,8 @@ class Bulk:
     `returns`: the columns that come back for every row that was really written. `inserts`: the
     table whose rows, known by their first column, are there once the statement is committed.
     `is_update`: rows replace columns of the row that their first value names; of several for one
-    row in a batch the last one holds.
+    row in a batch the last one holds. `key_width` not 0: rows are added to the one that their
+    first values name, and those of a batch are added up before.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Bulk:
     returns: tuple[str, ...] = ()
     inserts: str = ""
     is_update: bool = False
+    key_width: int = 0
 
 
 def bulk_insert(table: Table, *, ignore_conflicts: bool = False) -> Bulk:
@@ -55,7 +57,7 @@ def bulk_insert(table: Table, *, ignore_conflicts: bool = False) -> Bulk:
 
 def bulk_add(table: Table) -> Bulk:
     """Adds to rows of counters: the columns of the primary key say which, the others what is added
-    to each of them. Rows that are not there yet begin at zero. One row for each key in a batch."""
+    to each of them. Rows that are not there yet begin at zero."""
     columns = [column.name for column in table.columns]
     key = [column.name for column in table.primary_key.columns]
     names = ", ".join(f'"{name}"' for name in columns)
@@ -71,6 +73,7 @@ def bulk_add(table: Table) -> Bulk:
         columns=tuple(columns),
         sqlite=f"INSERT INTO {table.name} ({names}) VALUES {{values}} {conflict}",
         postgresql=f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) {conflict}",
+        key_width=len(key),
     )
 
 
@@ -123,6 +126,21 @@ def _pg_type(table: Table, column: str) -> str:
     if isinstance(kind, Integer):
         return "integer"
     return "text"
+
+
+def sum_rows(rows: Sequence[Sequence[Any]], key_width: int) -> list[Any]:
+    """One row for each key (the first `key_width` values), the others summed up; in the order of
+    keys, so that two nodes never wait for each other in a circle."""
+    sums: dict[tuple[Any, ...], list[int]] = {}
+    for row in rows:
+        key = tuple(row[:key_width])
+        known = sums.get(key)
+        if known is None:
+            sums[key] = list(row[key_width:])
+        else:
+            for index, amount in enumerate(row[key_width:]):
+                known[index] += amount
+    return [(*key, *sums[key]) for key in sorted(sums)]
 
 
 def transpose(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:

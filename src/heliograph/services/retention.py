@@ -1,0 +1,76 @@
+"""Retention: what an account sent longer ago than its setting `ktm` leaves its history.
+
+Messages are hidden and their texts are emptied; their rows stay, because the ledger is proven by
+them. An account without the setting keeps everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+import structlog
+
+from heliograph.domain.accounts import Account
+from heliograph.services.directory import Directory
+from heliograph.storage.database import Database
+from heliograph.storage.retention import hide_page
+
+__all__ = ["Retention"]
+
+_EVERY_S = 600.0
+_DAY_MS = 86_400_000
+_PAGE = 1_000
+
+_log = structlog.get_logger(__name__)
+
+
+class Retention:
+    """Looks every ten minutes for what has become too old."""
+
+    def __init__(
+        self, *, database: Database, directory: Directory, clock: Callable[[], int]
+    ) -> None:
+        """`clock()`: epoch milliseconds."""
+        self._database = database
+        self._directory = directory
+        self._clock = clock
+        # How far each account has been looked through, so that no pass begins anew.
+        self._reached: dict[int, int] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Works until `stop` is set."""
+        while not stop.is_set():
+            try:
+                await self.work()
+            except Exception as error:  # the database is away: there is another time
+                _log.warning("old messages not removed", reason=type(error).__name__)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _EVERY_S)
+
+    async def work(self) -> int:
+        """One pass over all accounts; how many messages it hid."""
+        hidden = 0
+        for account in self._directory.accounts():
+            days = account.settings.get("ktm", "")
+            if days.isdecimal() and int(days):
+                hidden += await self._work_on(account, int(days))
+        return hidden
+
+    async def _work_on(self, account: Account, days: int) -> int:
+        before_ms = self._clock() - days * _DAY_MS
+        hidden = 0
+        while True:
+            async with self._database.write() as connection:
+                found, reached = await hide_page(
+                    connection,
+                    account.id,
+                    before_ms=before_ms,
+                    from_bucket=self._reached.get(account.id, 0),
+                    limit=_PAGE,
+                )
+            hidden += found
+            self._reached[account.id] = reached
+            if found < _PAGE:
+                return hidden
