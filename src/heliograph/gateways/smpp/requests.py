@@ -21,7 +21,7 @@ from heliograph.domain.senders import is_valid_sender
 from heliograph.domain.texts import MAX_TEXT_CHARS, split_comment
 from heliograph.gateways.smpp.errors import LATE_REFUSALS
 from heliograph.protocols.smpp.constants import CommandStatus as S
-from heliograph.protocols.smpp.constants import EsmClass, TlvTag
+from heliograph.protocols.smpp.constants import DataCoding, EsmClass, TlvTag
 from heliograph.protocols.smpp.pdu import DataSm, ReplaceSm, SubmitMulti, SubmitSm
 from heliograph.protocols.smpp.times import TimeFormatError, parse_time
 from heliograph.protocols.sms.data_coding import (
@@ -48,6 +48,7 @@ _UDHI = EsmClass.UDHI.value
 _PING_PROTOCOL_ID = 0x40  # short message type 0 (3GPP TS 23.040 section 9.2.3.9)
 _OCTETS = 4
 _ASCII_PREFIX = re.compile(rb"__[A-Z]{2,8}__")
+_GSM_ONLY = re.compile(rb"[\x00-\x09\x0b\x0c\x0e-\x1f]")
 _ASCII_COMMENT = re.compile(rb"(\r?\n)~~~(\r?\n|\Z)")
 _VALID_MAX_MS = 168 * 3_600_000
 # These elements are taken care of here; with any other one the message goes out as octets.
@@ -167,6 +168,11 @@ class Reader:
             and parse_data_coding(data_coding).codec == "default"
         ):
             content = _mend(content)
+        if data_coding == DataCoding.IA5:
+            # Some libraries mean the GSM alphabet by it: their @ is an octet 0. Above 0x7F it
+            # can only be Latin-1.
+            is_gsm = _GSM_ONLY.search(content) is not None
+            data_coding = 0 if is_gsm else DataCoding.LATIN_1.value
         return decode_text(content, data_coding, default_alphabet=self._alphabet, table=table)
 
     def _read_special(
