@@ -87,6 +87,17 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True):
     max_body_bytes: Annotated[
         int, Meta(ge=1024, le=1 << 30, description="Longest request body that is read.")
     ] = 10 * 1024 * 1024
+    max_list_bytes: Annotated[
+        int,
+        Meta(ge=1024, le=1 << 30, description="Longest request body of a mailing list (`jobs`)."),
+    ] = 32 * 1024 * 1024
+    contact_int_id: Annotated[
+        bool,
+        Meta(
+            description="Whether lists of contacts have the member `int_id`, on which some old "
+            "strict clients stop."
+        ),
+    ] = True
     keep_alive_s: Annotated[
         int, Meta(ge=1, le=3600, description="Seconds after which an idle connection is closed.")
     ] = 60
@@ -274,6 +285,18 @@ class Sending(Struct, frozen=True, forbid_unknown_fields=True):
     max_recipients: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Recipients that one request may have.")
     ] = 100_000
+    max_list_recipients: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="Recipients that one mailing list may have.")
+    ] = 1_000_000
+    repeat_minutes: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1440,
+            description="How long after its end an undelivered message of a mailing list is "
+            "repeated, when the list wants that.",
+        ),
+    ] = 10.0
     request_log_days: Annotated[
         int,
         Meta(
@@ -282,6 +305,14 @@ class Sending(Struct, frozen=True, forbid_unknown_fields=True):
             description="How long accounts can read what became of their mails and commands.",
         ),
     ] = 30
+    common_sender: Annotated[
+        str,
+        Meta(
+            max_length=15,
+            description="Sender name that every account may use and begins its list with, also of "
+            "confirmation codes; empty: none.",
+        ),
+    ] = "Heliograph"
     timezone_minutes: Annotated[
         int,
         Meta(
@@ -294,6 +325,19 @@ class Sending(Struct, frozen=True, forbid_unknown_fields=True):
     default_language: Annotated[
         Literal["ru", "en"], Meta(description="Language of names in replies for new accounts.")
     ] = "ru"
+
+
+class Moderation(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a person of the operator decides before it can be used."""
+
+    senders: Annotated[
+        bool,
+        Meta(description="Whether new sender names wait for `heliograph sender approve`."),
+    ] = False
+    templates: Annotated[
+        bool,
+        Meta(description="Whether new operator templates wait for `heliograph template approve`."),
+    ] = False
 
 
 class Log(Struct, frozen=True, forbid_unknown_fields=True):
@@ -319,6 +363,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     webhooks: Webhooks = Webhooks()
     sending: Sending = Sending()
+    moderation: Moderation = Moderation()
     log: Log = Log()
 
 

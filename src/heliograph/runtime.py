@@ -443,6 +443,7 @@ class Runtime:
                 fetch=self._fetch_file,
                 health=self.health,
                 metrics=self._render_metrics,
+                contact_int_id=http.contact_int_id,
             ),
             observer=self.metrics,
         )

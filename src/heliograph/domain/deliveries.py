@@ -78,7 +78,7 @@ def receipt_payload(message: Message, wished: Wished, *, at_ms: int) -> dict[str
         "made": str(message.created_at // 1000),
         "ts": str(at_ms // 1000),
         "cnt": str(message.part_count if is_whole else 1),
-        "flag": str(submission.flags & ~0xF | int(submission.type) & 0xF),
+        "flag": str(message.flags & ~0xF | int(submission.type) & 0xF),
         "cost": str(message.charged_micros // wished.share),
         "mccmnc": message.mccmnc,
         "mes": message.text[:_TEXT_CHARS],

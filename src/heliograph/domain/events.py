@@ -153,7 +153,7 @@ def status_payload(
         "err": str(err),
         "cnt": str(message.part_count),
         "type": str(kind),
-        "flag": str(submission.flags & ~0xF | kind & 0xF),
+        "flag": str(message.flags & ~0xF | kind & 0xF),
         "cost": format_micros(cost_micros),
         "sender": message.sender,
     }

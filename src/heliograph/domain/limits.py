@@ -33,6 +33,12 @@ PER_MINUTE = {
     "users-add": 3,
     "users-chg": 3,
     "users-stat": 3,
+    # Equal requests; new sender names of any kind (senders reference, section 5).
+    "contacts": 3,
+    "templates": 3,
+    "senders": 3,
+    "senders-add": 5,
+    "ping": 3,
 }
 # "Fifteen or more requests at once under one login" are refused: fourteen may be under way.
 AT_ONCE = 14

@@ -62,7 +62,7 @@ class MessageState(IntEnum):
     """Where a message or a part is. Stored as a number: values never change their meaning."""
 
     SCHEDULED = 1  # waits for its time
-    HELD = 2  # waits for a decision (moderation)
+    HELD = 2  # waits for a decision: moderation, its mailing list
     QUEUED = 3  # accepted, waits for a connector
     SUBMITTING = 4  # claimed: it may be on the wire
     SUBMITTED = 5  # the operator has it
@@ -196,7 +196,8 @@ class Submission:
 class Message:
     """One recipient of a submission, with its price for all parts in micros.
 
-    `own_text` and `own_sender` are set when a list gave this recipient its own ones. `route` is the
+    `own_text` and `own_sender` are set when a list gave this recipient its own ones; `own_flags`
+    are bits of `flag` that not all messages of the submission have (templates). `route` is the
     tuple of connector ids to try, best first; `route_step` is the position in it.
     """
 
@@ -210,6 +211,7 @@ class Message:
         "final_at",
         "id",
         "mccmnc",
+        "own_flags",
         "own_sender",
         "own_text",
         "part_count",
@@ -238,6 +240,7 @@ class Message:
         err: int = 0,
         own_text: str | None = None,
         own_sender: str | None = None,
+        own_flags: int = 0,
         route: tuple[int, ...] = (),
     ) -> None:
         self.id = id
@@ -255,6 +258,7 @@ class Message:
         self.err = err
         self.own_text = own_text
         self.own_sender = own_sender
+        self.own_flags = own_flags
         self.route = route
         self.route_step = 0
         self.detail: dict[str, str] | None = None
@@ -269,6 +273,11 @@ class Message:
     def sender(self) -> str:
         """The sender name that this recipient sees."""
         return self.submission.sender if self.own_sender is None else self.own_sender
+
+    @property
+    def flags(self) -> int:
+        """Bits of `flag`, the type left out."""
+        return self.submission.flags | self.own_flags
 
 
 class Part:
@@ -316,6 +325,7 @@ _PRECEDENCE: tuple[MessageState, ...] = (
     _S.UNKNOWN,
     _S.SUBMITTED,
     _S.DELETED,
+    _S.STOPPED,
     _S.NO_ROUTE,
     _S.REJECTED,
     _S.UNDELIVERABLE,
@@ -325,7 +335,6 @@ _PRECEDENCE: tuple[MessageState, ...] = (
     _S.CLICKED,
 )
 _RANK = {state: rank for rank, state in enumerate(_PRECEDENCE)}
-    _S.STOPPED,
 
 
 def derive_state(parts: Iterable[MessageState]) -> MessageState:

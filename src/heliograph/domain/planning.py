@@ -16,15 +16,17 @@ from typing import Any
 
 from heliograph.domain import texts
 from heliograph.domain.accounts import Account
+from heliograph.domain.blacklists import BlackList
 from heliograph.domain.messages import MAX_PARTS, MessageType
 from heliograph.domain.numbering import NumberingPlan, normalise_recipient
-from heliograph.domain.refusals import Refusal
 from heliograph.domain.policies import judge
+from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Entry, SendRequest
 from heliograph.domain.routing import RouteTable
 from heliograph.domain.schedule import parse_time
-from heliograph.domain.senders import is_valid_sender
+from heliograph.domain.senders import SenderRules, is_valid_sender, replace_senders
 from heliograph.domain.tariffs import TariffPlan
+from heliograph.domain.templates import TemplateKind, TemplateSet, template_flag
 from heliograph.protocols.sms.binary import count_binary_parts, parse_binary
 from heliograph.protocols.sms.errors import SmsCodecError
 from heliograph.protocols.sms.segmentation import count_parts, segment
@@ -42,19 +44,26 @@ _SEGMENTED = frozenset({MessageType.SMS, MessageType.FLASH})
 
 @dataclass(slots=True, kw_only=True)
 class Rules:
-    """What a plan is made from: snapshots of the configuration."""
+    """What a plan is made from: snapshots of the configuration and of the account's registers.
+
+    None of `black_list`, `senders`, `templates`: nobody is on it, every valid name may be used,
+    nothing is marked.
+    """
 
     plan: TariffPlan | None
     routes: RouteTable
     numbering: NumberingPlan
     max_recipients: int
+    black_list: BlackList | None = None
+    senders: SenderRules | None = None
+    templates: TemplateSet | None = None
 
 
 @dataclass(slots=True)
 class Draft:
     """One recipient. `refusal` set: it gets nothing, and `part_count` and `price_micros` are 0.
 
-    `own_text`, `own_sender` None: those of the plan.
+    `own_text`, `own_sender` None: those of the plan. `flags`: bits of `flag` beside the type.
     """
 
     recipient: str
@@ -66,6 +75,7 @@ class Draft:
     due_at: int = 0
     own_text: str | None = None
     own_sender: str | None = None
+    flags: int = 0
 
 
 @dataclass(slots=True)
@@ -82,16 +92,6 @@ class Plan:
     price_micros: int = 0
     refusal: Refusal | None = None
 
-
-@dataclass(slots=True)
-class _Text:
-    """One entry's text, ready to send."""
-
-    type: MessageType
-    text: str
-    comment: str
-    part_count: int
-
     def refuse(self, draft: Draft, refusal: Refusal) -> None:
         """Takes a recipient out of the plan, and with the last one refuses the plan."""
         self.part_count -= draft.part_count
@@ -102,12 +102,24 @@ class _Text:
             self.refusal = _speak_for_all(self.drafts)
 
 
+@dataclass(slots=True)
+class _Text:
+    """One entry's text, ready to send."""
+
+    type: MessageType
+    text: str
+    comment: str
+    part_count: int
+
+
 def plan_request(request: SendRequest, rules: Rules, now_ms: int) -> Plan | Refusal:
     """Plan of a request, or the refusal of its parameters or date (no message exists then).
 
     `plan.refusal` is set when every recipient failed: the refusal of the whole request.
     """
     account = request.account
+    if rules.senders is not None:
+        request = replace_senders(request, rules.senders, account.default_sender)
     try:
         dues = [
             _due_at(request, account, _first(e.tz_minutes, request.tz_minutes), now_ms)
@@ -128,8 +140,23 @@ def plan_request(request: SendRequest, rules: Rules, now_ms: int) -> Plan | Refu
         _draft_entry(plan, entry, ready, is_list=is_list, due_at=due_at, seen=seen)
     if plan is None or not plan.drafts or len(plan.drafts) > rules.max_recipients:
         return Refusal.BAD_PARAMETERS
+    if account.policy is not None:
+        judge(
+            account.policy,
+            plan.drafts,
+            zone_minutes=account.timezone_minutes,
+            zones_of=partial(_zones_of, rules.numbering),
+            now_ms=now_ms,
+        )
     _price(plan, request, rules, now_ms)
+    if rules.templates is not None:
+        _mark_templates(plan, rules.templates)
     return plan
+
+
+def _zones_of(numbering: NumberingPlan, recipient: str) -> tuple[str, ...]:
+    origin = numbering.lookup(recipient) if recipient.isdigit() else None
+    return () if origin is None else origin.time_zones
 
 
 def _first(own: int | None, common: int | None) -> int | None:
@@ -140,25 +167,12 @@ def _due_at(request: SendRequest, account: Account, tz: int | None, now_ms: int)
     if not request.time:
         return request.due_at if request.due_at > now_ms else 0
     return parse_time(request.time, account.timezone_minutes if tz is None else tz, now_ms)
-    if account.policy is not None:
-        judge(
-            account.policy,
-            plan.drafts,
-            zone_minutes=account.timezone_minutes,
-            zones_of=partial(_zones_of, rules.numbering),
-            now_ms=now_ms,
-        )
 
 
 def _choose_sender(sender: str | None, account: Account, type: MessageType) -> str:
     if type is MessageType.HLR:
         return "HLR"  # clients recognise the answer of a query by it (status.php, 1.4)
     return account.default_sender if sender is None else sender
-def _zones_of(numbering: NumberingPlan, recipient: str) -> tuple[str, ...]:
-    origin = numbering.lookup(recipient) if recipient.isdigit() else None
-    return () if origin is None else origin.time_zones
-
-
 
 
 def _prepare_text(raw: str, request: SendRequest) -> _Text | None:
@@ -281,7 +295,7 @@ def _price(plan: Plan, request: SendRequest, rules: Rules, now_ms: int) -> None:
         if refusal is not None:
             draft.refusal, draft.part_count = refusal, 0
             continue
-        if not account.is_test:
+        if not is_free:
             assert price is not None
             draft.price_micros = price * draft.part_count
         plan.part_count += draft.part_count

@@ -35,6 +35,7 @@ class Refusal(Enum):
     NO_SUCH_ACCOUNT = "there is no such account below this one"
     SHARED_BALANCE = "the balance is shared, or the amount is on the other balance of the account"
     NOT_SAVED = "the record could not be saved"
+    WRONG_CODE = "the confirmation code is not the one that was sent"
     NOT_ALLOWED = "the account may not do this"
     NUMBER_BLOCKED = "the number is on a black list"
     NUMBER_LIMIT = "the limit of messages to one number is reached"

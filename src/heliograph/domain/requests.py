@@ -39,10 +39,18 @@ class Entry:
 
 @dataclass(slots=True)
 class Spread:
-    """Send in portions: over `period_ms` in steps of `step_ms`."""
+    """Send in portions: over `period_ms` in steps of `step_ms`.
+
+    A request that is a part of a whole says where it belongs: its recipients are those from `first`
+    on of `total`, and the first portion goes out at `start_ms` (epoch ms). 0 and 0: it is the
+    whole, and begins at its time.
+    """
 
     period_ms: int
     step_ms: int
+    first: int = 0
+    total: int = 0
+    start_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -54,9 +62,13 @@ class SendRequest:
     all. `time` is the client's own text for the time of sending ('' = at once; send.php 2.3),
     `tz_minutes` its zone (None: the account's). `valid_ms` 0: the default life. `max_parts` 0: no
     limit. `translit` 0, 1 or 2. `options` go with the submission as they are (`pid`, `dcs`,
-    `subject`, `voice` ...). `due_at` is the time of sending of doors whose protocol gives an
+    `subject`, `voice` ...; `internal`: a message of the platform itself, which nobody pays and the
+    account does not see). `due_at` is the time of sending of doors whose protocol gives an
     instant (epoch ms, 0 = at once); without `time` only. A refusal among `late_refusals` is told to
-    the owner by a receipt: the door itself answers that the message was taken.
+    the owner by a receipt: the door itself answers that the message was taken. `campaign_id`: the
+    mailing list that this is a portion of; such a request is no repetition of another one, and its
+    messages wait for their time until the list lets them go. `has_groups`: among the recipients
+    are groups of contacts (`G17`).
     """
 
     account: Account
@@ -74,6 +86,8 @@ class SendRequest:
     options: dict[str, Any] = field(default_factory=dict)
     due_at: int = 0
     late_refusals: frozenset[Refusal] = frozenset()
+    campaign_id: int = 0
+    has_groups: bool = False
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache, partial
 
 import structlog
@@ -23,7 +23,7 @@ from heliograph.domain.messages import (
 )
 from heliograph.domain.planning import Draft, Plan, Rules, plan_request
 from heliograph.domain.refusals import RECIPIENT_OUTCOMES, Refusal
-from heliograph.domain.requests import Line, Refused, SendRequest, Submitted
+from heliograph.domain.requests import Line, Refused, SendRequest, Spread, Submitted
 from heliograph.domain.schedule import portion_delay_ms
 from heliograph.observability import Metrics
 from heliograph.services.changes import Bookkeeping, Changes, encode_json
@@ -49,6 +49,8 @@ _BULK_RECIPIENTS = 20
 _HOUR_MS = 3_600_000
 
 Done = Callable[[Submitted | Refused], None]
+# Rows that belong to a submission with this id and plan.
+RowsOf = Callable[[int, Plan], BulkRows]
 
 _log = structlog.get_logger(__name__)
 
@@ -97,7 +99,8 @@ def message_row(m: Message, final_at: int) -> tuple[object, ...]:
         m.own_sender,
         _join_route(m.route),
         None,
-        0,
+        int(s.options is not None and "internal" in s.options),
+        m.own_flags,
     )
 
 
@@ -119,15 +122,16 @@ class _Acceptance:
         "claimed_by",
         "client_ref",
         "code",
+        "counted",
         "done",
         "messages",
         "now_ms",
-        "counted",
         "part_count",
         "plan",
         "replaces",
         "request",
         "rows",
+        "rows_of",
     )
 
     def __init__(
@@ -138,6 +142,7 @@ class _Acceptance:
         now_ms: int,
         done: Done,
         rows: BulkRows | None,
+        rows_of: RowsOf | None,
         replaces: Message | None,
     ) -> None:
         self.request = request
@@ -145,17 +150,18 @@ class _Acceptance:
         self.now_ms = now_ms
         self.done = done
         self.rows = rows
+        self.rows_of = rows_of
         self.replaces = replaces
         self.client_ref = request.client_ref
         self.code = _make_code(plan)
         self.changes = Changes(now_ms)
+        self.counted: list[CountKey] = []
         self.messages: list[Message] = []
         self.claimed_by = 0
         self.part_count = 0
 
 
 class Submit:
-        self.counted: list[CountKey] = []
     """The use cases `send` and `estimate`."""
 
     def __init__(
@@ -164,23 +170,28 @@ class Submit:
         config: Config,
         directory: Directory,
         limits: RequestLimits,
+        registers: Registers,
+        expand_groups: Callable[[SendRequest], Awaitable[Refusal | None]],
         journal: Journal,
         ids: Ids,
         refs: ClientRefs,
         books: Bookkeeping,
         dispatch: Dispatch,
+        day_counts: DayCounts,
         written: Callable[[Changes, Entry], None],
         clock: Callable[[], int],
         metrics: Metrics,
     ) -> None:
         self._directory = directory
         self._limits = limits
+        self._registers = registers
+        self._expand_groups = expand_groups
         self._journal = journal
         self._ids = ids
-        day_counts: DayCounts,
         self._refs = refs
         self._books = books
         self._dispatch = dispatch
+        self._day_counts = day_counts
         self._written = written
         self._clock = clock
         self._metrics = metrics
@@ -189,9 +200,10 @@ class Submit:
 
     async def send(self, request: SendRequest) -> Submitted | Refused:
         """Accepts a request. What is returned as Submitted is on disk, with its price reserved."""
+        if request.has_groups and (refusal := await self._expand_groups(request)) is not None:
+            return self._refuse(refusal)
         future: asyncio.Future[Submitted | Refused] = asyncio.get_running_loop().create_future()
         # A caller that was cancelled meanwhile does not undo what is on disk.
-        self._day_counts = day_counts
         self.begin(request, lambda end: None if future.done() else future.set_result(end))
         return await future
 
@@ -201,12 +213,14 @@ class Submit:
         done: Done,
         *,
         rows: BulkRows | None = None,
+        rows_of: RowsOf | None = None,
         replaces: Message | None = None,
     ) -> None:
         """As `send`, without a task: `done` is told the end, now or in the moment of the commit.
 
-        `rows` are written in the same transaction, also when a refused message is stored. Instead
-        of `replaces`, a message that waits for its time: that one ends without charge in the same
+        `rows` are written in the same transaction, also when a refused message is stored; `rows_of`
+        makes such rows from the plan, and is called anew when a refusal takes its place. Instead of
+        `replaces`, a message that waits for its time: that one ends without charge in the same
         transaction; when the request is refused nothing is stored and it stays.
         """
         now_ms = self._clock()
@@ -215,8 +229,16 @@ class Submit:
             done(self._refuse(plan))
             return
         acceptance = _Acceptance(
-            request, plan, now_ms=now_ms, done=done, rows=rows, replaces=replaces
+            request,
+            plan,
+            now_ms=now_ms,
+            done=done,
+            rows=rows,
+            rows_of=rows_of,
+            replaces=replaces,
         )
+        if request.account.policy is not None and plan.refusal is None:
+            acceptance.counted = self._count(request, plan)
         if not acceptance.client_ref:
             number = self._refs.try_next(request.account.id)
             if number is None:
@@ -237,14 +259,13 @@ class Submit:
                 self._store_refused(acceptance, acceptance.plan.refusal)
             else:
                 self._store(acceptance)
-        if request.account.policy is not None and plan.refusal is None:
-            acceptance.counted = self._count(request, plan)
         except IdsExhausted as error:
             self._fail(acceptance, error)
 
     def _fail(self, acceptance: _Acceptance, error: Exception) -> None:
         """Nothing of the request is on disk."""
         request = acceptance.request
+        self._uncount(acceptance)
         self._limits.forget(request.account.id, _fingerprint(request))
         if isinstance(error, StorageDown | JournalClosed | IdsExhausted):
             acceptance.done(self._refuse(Refusal.OVERLOADED, str(error)))
@@ -254,9 +275,13 @@ class Submit:
 
     async def estimate(self, request: SendRequest) -> Submitted | Refused:
         """What a request would cost. Stores nothing."""
+        if request.has_groups and (refusal := await self._expand_groups(request)) is not None:
+            return self._refuse(refusal)
         plan = self._plan(request, self._clock(), is_estimate=True)
         if isinstance(plan, Refusal):
             return self._refuse(plan)
+        if request.account.policy is not None:
+            self._count(request, plan, is_estimate=True)
         if plan.refusal is not None:
             self._metrics.refused(plan.refusal)
             return Refused(plan.refusal, lines=_lines(plan))
@@ -265,7 +290,6 @@ class Submit:
             part_count=plan.part_count,
             cost_micros=plan.price_micros,
             balance_micros=0,
-        self._uncount(acceptance)
             lines=_lines(plan),
             is_test=request.account.is_test,
         )
@@ -278,17 +302,32 @@ class Submit:
             routes=directory.routes,
             numbering=directory.numbering,
             max_recipients=self._max_recipients,
+            black_list=self._registers.black_list(account.id),
+            senders=self._registers.sender_rules(account),
+            templates=self._registers.templates(account.id),
         )
         plan = plan_request(request, rules, now_ms)
-        if request.account.policy is not None:
-            self._count(request, plan, is_estimate=True)
         if isinstance(plan, Refusal):
             return plan
-        if account.has_limits and self._limits.duplicate(
+        may_repeat = request.campaign_id or not account.has_limits
+        if not may_repeat and self._limits.duplicate(
             account.id, _fingerprint(request), is_estimate
         ):
             return Refusal.DUPLICATE
         return plan
+
+    def _count(
+        self, request: SendRequest, plan: Plan, *, is_estimate: bool = False
+    ) -> list[CountKey]:
+        """Applies the account's daily limits; what was counted."""
+        address = str(request.options.get("end_user_address", ""))
+        return self._day_counts.take(
+            request.account, plan, end_user_address=address, is_estimate=is_estimate
+        )
+
+    def _uncount(self, acceptance: _Acceptance) -> None:
+        self._day_counts.give_back(acceptance.counted)
+        acceptance.counted = []
 
     def _refuse(self, refusal: Refusal, reason: str = "") -> Refused:
         self._metrics.refused(refusal)
@@ -313,22 +352,10 @@ class Submit:
             if entry.error is not None:
                 self._fail(acceptance, entry.error)
                 return
+            self._uncount(acceptance)
             try:
                 self._store_refused(acceptance, Refusal.NO_FUNDS)
             except IdsExhausted as error:
-    def _count(
-        self, request: SendRequest, plan: Plan, *, is_estimate: bool = False
-    ) -> list[CountKey]:
-        """Applies the account's daily limits; what was counted."""
-        address = str(request.options.get("end_user_address", ""))
-        return self._day_counts.take(
-            request.account, plan, end_user_address=address, is_estimate=is_estimate
-        )
-
-    def _uncount(self, acceptance: _Acceptance) -> None:
-        self._day_counts.give_back(acceptance.counted)
-        acceptance.counted = []
-
                 self._fail(acceptance, error)
             return
         now_ms = self._clock()
@@ -336,7 +363,8 @@ class Submit:
         if acceptance.claimed_by:
             self._dispatch.send_claimed(acceptance.messages, acceptance.claimed_by)
         elif acceptance.messages:
-            is_bulk = len(acceptance.messages) > _BULK_RECIPIENTS
+            is_bulk = bool(acceptance.request.campaign_id)
+            is_bulk |= len(acceptance.messages) > _BULK_RECIPIENTS
             self._dispatch.enqueue(acceptance.messages, is_bulk=is_bulk)
         self._written(acceptance.changes, entry)
         plan = acceptance.plan
@@ -352,7 +380,6 @@ class Submit:
             )
         )
 
-            self._uncount(acceptance)
     def _compose(self, acceptance: _Acceptance) -> None:
         """Domain objects and rows of a plan."""
         request, plan, now_ms = acceptance.request, acceptance.plan, acceptance.now_ms
@@ -365,40 +392,40 @@ class Submit:
             rows[HIDE_MESSAGES].append((old.id, 1))
             end = (old.id, int(MessageState.DELETED), 0, 0, now_ms, None)
             acceptance.changes.finals.append(end)
+            self._books.note_end(acceptance.changes, old, MessageState.DELETED)
+        if acceptance.counted:
+            rows[ADD_DAY_COUNTS] += [(*key, 1) for key in acceptance.counted]
+        policy = request.account.policy
         valid_ms = request.valid_ms or self._default_valid_ms
+        if policy is not None and policy.max_valid_ms:
+            valid_ms = min(valid_ms, policy.max_valid_ms)
         first_id = self._ids.take(len(plan.drafts))
         single = plan.drafts[0] if len(plan.drafts) == 1 else None
-        if single is not None and not single.due_at and not request.account.is_test:
+        may_claim = not request.account.is_test and not request.campaign_id
+        if single is not None and not single.due_at and may_claim:
             acceptance.claimed_by = self._dispatch.claim_now(single.route, single.part_count)
         spread = request.spread
         message_rows, part_rows = rows[INSERT_MESSAGES], rows[INSERT_PARTS]
         for index, draft in enumerate(plan.drafts):
             due_at = draft.due_at
             if spread is not None:
-                delay = portion_delay_ms(
-                    index, len(plan.drafts), period_ms=spread.period_ms, step_ms=spread.step_ms
-                )
-                due_at = (due_at or now_ms) + delay if delay else due_at
+                due_at = _spread_out(spread, index, len(plan.drafts), due_at, now_ms)
             message = _message(
                 first_id + index,
-            self._books.note_end(acceptance.changes, old, MessageState.DELETED)
                 submission,
                 draft,
                 due_at=due_at,
                 now_ms=now_ms,
                 valid_ms=valid_ms,
+                is_held=bool(request.campaign_id),
             )
             if draft.refusal is not None or submission.is_test:
                 self._end_at_once(acceptance.changes, message, draft)
+                self._books.count_message(acceptance.changes, message)
                 message_rows.append(message_row(message, now_ms))
                 continue
-            self._books.note_end(acceptance.changes, old, MessageState.DELETED)
-        if acceptance.counted:
-            rows[ADD_DAY_COUNTS] += [(*key, 1) for key in acceptance.counted]
-        policy = request.account.policy
+            self._books.count_message(acceptance.changes, message)
             message_rows.append(message_row(message, 0))
-        if policy is not None and policy.max_valid_ms:
-            valid_ms = min(valid_ms, policy.max_valid_ms)
             if message.state is MessageState.QUEUED:
                 claimed = acceptance.claimed_by
                 state = MessageState.SUBMITTING if claimed else MessageState.QUEUED
@@ -411,10 +438,10 @@ class Submit:
                 acceptance.messages.append(message)
         acceptance.part_count = plan.part_count
         if not part_rows:
-                self._books.count_message(acceptance.changes, message)
             del rows[INSERT_PARTS]
+        if acceptance.rows_of is not None:
+            rows.update(acceptance.rows_of(submission.id, plan))
 
-            self._books.count_message(acceptance.changes, message)
     def _submission(self, acceptance: _Acceptance) -> Submission:
         request, plan = acceptance.request, acceptance.plan
         account = request.account
@@ -465,7 +492,10 @@ class Submit:
             message.state, message.err = RECIPIENT_OUTCOMES[draft.refusal]
             if is_told:
                 self._books.tell_owner(changes, message)
+            self._books.count_message(changes, message)
             changes.rows[INSERT_MESSAGES].append(message_row(message, now_ms))
+        if acceptance.rows_of is not None:
+            changes.rows.update(acceptance.rows_of(submission.id, plan))
         entry = changes.entry(must_write=False)
         entry.done = partial(self._refusal_committed, acceptance, changes, refusal)
         self._journal.append(entry)
@@ -482,16 +512,23 @@ class Submit:
         acceptance.done(Refused(refusal, client_ref=acceptance.client_ref, lines=lines))
 
 
-            self._books.count_message(changes, message)
 def _message(
-    id: int, submission: Submission, draft: Draft, *, due_at: int, now_ms: int, valid_ms: int
+    id: int,
+    submission: Submission,
+    draft: Draft,
+    *,
+    due_at: int,
+    now_ms: int,
+    valid_ms: int,
+    is_held: bool = False,
 ) -> Message:
+    later = MessageState.HELD if is_held else MessageState.SCHEDULED
     return Message(
         id=id,
         submission=submission,
         recipient=draft.recipient,
         mccmnc=draft.mccmnc,
-        state=MessageState.SCHEDULED if due_at > now_ms else MessageState.QUEUED,
+        state=later if due_at > now_ms else MessageState.QUEUED,
         part_count=draft.part_count,
         price_micros=draft.price_micros,
         created_at=now_ms,
@@ -499,8 +536,21 @@ def _message(
         due_at=due_at,
         own_text=draft.own_text,
         own_sender=draft.own_sender,
+        own_flags=draft.flags,
         route=draft.route,
     )
+
+
+def _spread_out(spread: Spread, index: int, count: int, due_at: int, now_ms: int) -> int:
+    """When a recipient of a mailing that is sent in portions is due; 0: at once."""
+    delay = portion_delay_ms(
+        spread.first + index,
+        spread.total or count,
+        period_ms=spread.period_ms,
+        step_ms=spread.step_ms,
+    )
+    start_ms = due_at or spread.start_ms or now_ms
+    return start_ms + delay if start_ms + delay > now_ms else 0
 
 
 def _lines(plan: Plan) -> list[Line]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +21,7 @@ __all__ = [
     "existing_groups",
     "find_group",
     "groups_of",
+    "has_number",
     "join_groups",
     "leave_group",
     "leave_groups",
@@ -53,24 +54,47 @@ async def count_groups(connection: AsyncConnection, account_id: int, kind: Conta
     return int(await connection.scalar(counted) or 0)
 
 
+async def has_number(
+    connection: AsyncConnection,
+    account_id: int,
+    kind: ContactKind,
+    number: str,
+    *,
+    except_id: int = 0,
+) -> bool:
+    """Whether another group has this short number."""
+    found = await connection.scalar(
+        select(contact_groups.c.id)
+        .where(*_owned(account_id, kind))
+        .where(contact_groups.c.number == number, contact_groups.c.id != except_id)
+        .limit(1)
+    )
+    return found is not None
+
+
 async def change_group(
-    connection: AsyncConnection, account_id: int, group_id: int, *, changes: dict[str, str]
+    connection: AsyncConnection,
+    account_id: int,
+    kind: ContactKind,
+    *,
+    group_id: int,
+    changes: dict[str, str],
 ) -> bool:
     """Sets `name` and `number` as far as they are given; False: the account has no such group."""
     done = await connection.execute(
         update(contact_groups)
-        .where(contact_groups.c.id == group_id, contact_groups.c.account_id == account_id)
+        .where(contact_groups.c.id == group_id, *_owned(account_id, kind))
         .values({"account_id": account_id, **changes})
     )
     return bool(done.rowcount)
 
 
-async def delete_group(connection: AsyncConnection, account_id: int, group_id: int) -> bool:
+async def delete_group(
+    connection: AsyncConnection, account_id: int, kind: ContactKind, *, group_id: int
+) -> bool:
     """Deletes a group; False: there is none. Its members are left to `sweep_members`."""
     done = await connection.execute(
-        delete(contact_groups).where(
-            contact_groups.c.id == group_id, contact_groups.c.account_id == account_id
-        )
+        delete(contact_groups).where(contact_groups.c.id == group_id, *_owned(account_id, kind))
     )
     return bool(done.rowcount)
 
@@ -198,6 +222,10 @@ async def leave_groups(connection: AsyncConnection, contact_ids: Sequence[int]) 
     )
     counted = Counter(left.scalars())
     await _resize(connection, Counter({id: -count for id, count in counted.items()}))
+
+
+def _owned(account_id: int, kind: ContactKind) -> tuple[ColumnElement[bool], ...]:
+    return contact_groups.c.account_id == account_id, contact_groups.c.kind == int(kind)
 
 
 async def _resize(connection: AsyncConnection, changes: Counter[int]) -> None:

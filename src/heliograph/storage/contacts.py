@@ -30,6 +30,7 @@ from heliograph.storage.sets import among, is_sqlite
 __all__ = [
     "AddressTaken",
     "change_contact",
+    "copy_contact",
     "delete_contact",
     "find_contact",
     "list_addresses",
@@ -150,6 +151,26 @@ async def change_contact(
     if group_ids is not None:
         await contact_groups.leave_groups(connection, [contact_id])
         await contact_groups.join_groups(connection, [contact_id], group_ids)
+
+
+async def copy_contact(
+    connection: AsyncConnection,
+    account_id: int,
+    kind: ContactKind,
+    contact_id: int,
+    *,
+    addresses: Sequence[str],
+) -> None:
+    """Adds contacts with the data and the groups of another one."""
+    row = (await connection.execute(select(*_FIELDS).where(contacts.c.id == contact_id))).one()
+    groups = await contact_groups.groups_of(connection, [contact_id])
+    await put_contacts(
+        connection,
+        account_id,
+        kind,
+        rows={address: row._asdict() for address in addresses},
+        group_ids=groups.get(contact_id, []),
+    )
 
 
 async def delete_contact(connection: AsyncConnection, contact_id: int) -> None:

@@ -59,6 +59,7 @@ _MESSAGE_COLUMNS = (
     messages.c.own_sender,
     messages.c.route,
     messages.c.detail,
+    messages.c.flags,
 )
 _PART_COLUMNS = (
     parts.c.id,
@@ -167,6 +168,7 @@ def _make_message(row: Sequence[Any], submission: Submission) -> Message:
         own_sender,
         route,
         detail,
+        own_flags,
     ) = row
     message = Message(
         id=id,
@@ -182,6 +184,7 @@ def _make_message(row: Sequence[Any], submission: Submission) -> Message:
         err=err,
         own_text=own_text,
         own_sender=own_sender,
+        own_flags=own_flags,
         route=split_route(route),
     )
     message.charged_micros = charged_micros

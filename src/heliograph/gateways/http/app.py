@@ -28,6 +28,7 @@ from heliograph.gateways.http.bodies import (
     read_body,
 )
 from heliograph.gateways.http.calls import Call, Document, Reply, refuse
+from heliograph.gateways.http.contacts import mails, phones
 from heliograph.gateways.http.envelopes import SoapEndpoint
 from heliograph.gateways.http.failures import log_failure
 from heliograph.gateways.http.get import get
@@ -36,6 +37,7 @@ from heliograph.gateways.http.jobs import jobs
 from heliograph.gateways.http.oms import OmsService
 from heliograph.gateways.http.pages import PAGES
 from heliograph.gateways.http.parameters import Parameters, read_parameters
+from heliograph.gateways.http.ping import ping
 from heliograph.gateways.http.ports import (
     HttpSettings,
     NoObserver,
@@ -43,8 +45,10 @@ from heliograph.gateways.http.ports import (
     Services,
 )
 from heliograph.gateways.http.send import send
+from heliograph.gateways.http.senders import senders
 from heliograph.gateways.http.soap import SoapService
 from heliograph.gateways.http.status import status
+from heliograph.gateways.http.templates import op_templates, templates
 from heliograph.gateways.http.users import users
 from heliograph.protocols.forms.charsets import KOI8_R, UTF_8, WINDOWS_1251
 from heliograph.protocols.forms.replies import Format, encode_reply, find_format
@@ -63,6 +67,12 @@ SCRIPTS: dict[str, Handler] = {
     "info": info,
     "get_mnp": get_mnp,
     "users": users,
+    "phones": phones,
+    "mails": mails,
+    "templates": templates,
+    "op_templates": op_templates,
+    "senders": senders,
+    "ping": ping,
     "jobs": jobs,
 }
 

@@ -41,6 +41,7 @@ _SEND: dict[Refusal, tuple[int, str]] = {
     Refusal.NO_SUCH_ACCOUNT: (1, "parameters error"),
     Refusal.SHARED_BALANCE: (1, "parameters error"),
     Refusal.NOT_SAVED: (1, "parameters error"),
+    Refusal.WRONG_CODE: (1, "parameters error"),
     Refusal.NOT_ALLOWED: _DENIED,
     # Nothing was accepted, and the same request may be repeated: what clients do on error 9.
     Refusal.OVERLOADED: (9, "too many concurrent requests"),
@@ -60,6 +61,15 @@ _READING: dict[Refusal, tuple[int, str]] = dict.fromkeys(Refusal, _SEND[Refusal.
         Refusal.TOO_MANY_AT_ONCE,
         Refusal.OVERLOADED,
     )
+}
+
+_CONTACTS = _READING | {
+    Refusal.NOT_FOUND: (3, "record not found"),
+    Refusal.NOT_SAVED: (5, "operation error"),
+}
+_TEMPLATES = _READING | {
+    Refusal.NOT_FOUND: (3, "record not found"),
+    Refusal.NOT_SAVED: (5, "save error"),
 }
 
 ERRORS: dict[str, dict[Refusal, tuple[int, str]]] = {
@@ -88,6 +98,21 @@ ERRORS: dict[str, dict[Refusal, tuple[int, str]]] = {
         Refusal.NOT_SAVED: (8, "save error"),
         Refusal.NO_FUNDS: (10, "no money"),
     },
+    "phones": _CONTACTS,
+    "mails": _CONTACTS,
+    "templates": _TEMPLATES,
+    "op_templates": _TEMPLATES,
+    "senders": _READING
+    | {
+        Refusal.NOT_FOUND: (3, "sender not found"),
+        Refusal.NO_SUCH_ACCOUNT: (3, "subclient not found"),
+        Refusal.NOT_SAVED: (5, "save error"),
+        Refusal.BAD_NUMBER: (7, "invalid number"),
+        Refusal.NO_ROUTE: (8, "can't to deliver"),
+        Refusal.DUPLICATE: (10, "code was sent already, try again after 8 hours"),
+        Refusal.WRONG_CODE: (11, "wrong code"),
+    },
+    "ping": _SEND,
 }
 
 # Errors about a message, which the client may ask for by its id (send.php reference, 6.3).

@@ -17,6 +17,7 @@ from heliograph.domain.campaigns import CampaignOrder, CampaignView
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Refused, SendRequest, StatusAnswer, Submitted
 from heliograph.domain.subclients import SubclientChanges
+from heliograph.services.books import Books
 from heliograph.services.campaigns import Ordered
 from heliograph.services.history import IncomingMessage, IncomingQuery, Period, Sent
 from heliograph.services.lookups import NumberInfo, PriceZone
@@ -275,6 +276,8 @@ class Services(Protocol):
     @property
     def lookups(self) -> LookupsPort: ...
     @property
+    def books(self) -> Books: ...
+    @property
     def request_log(self) -> RequestLogPort: ...
     @property
     def limits(self) -> LimitsPort: ...
@@ -302,7 +305,7 @@ class HttpSettings:
     `zone` is the zone of dates in replies. `trusted_proxies`: peers whose `X-Forwarded-For` is
     believed. `fetch` gets the file of a `fileurl`, None when it can not be had; without it such a
     request is refused. `health` gives what `/health` shows as JSON, `metrics` the text of
-    `/metrics`.
+    `/metrics`. `contact_int_id`: whether lists of contacts show the server's ids.
     """
 
     zone: tzinfo = timezone(timedelta(hours=3))
@@ -312,3 +315,4 @@ class HttpSettings:
     fetch: Callable[[str], Awaitable[bytes | None]] | None = None
     health: Callable[[], dict[str, Any]] | None = None
     metrics: Callable[[], bytes] | None = None
+    contact_int_id: bool = True

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from heliograph.domain.accounts import Account
+from heliograph.domain.contacts import GROUP_REFERENCE
 from heliograph.domain.lists import parse_list, parse_zone, split_recipients
 from heliograph.domain.messages import MessageType
 from heliograph.domain.requests import Entry, SendRequest, Spread
@@ -21,6 +22,7 @@ from heliograph.protocols.forms.urlencoded import is_true
 __all__ = [
     "ParameterError",
     "build_request",
+    "check_sender",
     "read_client_ref",
     "read_number",
     "read_validity_ms",
@@ -33,7 +35,6 @@ _DAY_MINUTES = 24 * 60
 
 _CLIENT_REF = re.compile(r"[A-Za-z0-9._-]{1,40}", re.ASCII)
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
-_GROUP = re.compile(r"[Gg]\d+", re.ASCII)
 _DECIMAL = re.compile(r"\d{1,6}(?:[.,]\d{1,6})?", re.ASCII)
 _WHOLE = re.compile(r"\d{1,9}", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
@@ -127,7 +128,7 @@ def build_request(
         _encode_binary(entries, fields["bin"] == "2", options)
     sender = fields.get("sender")
     if sender is not None:
-        sender = _check_sender(sender)
+        sender = check_sender(sender)
     request = SendRequest(
         account,
         entries,
@@ -138,7 +139,16 @@ def build_request(
     )
     if not _DELIVERY_NAMES.isdisjoint(fields):
         _read_delivery(fields, request)
+    request.has_groups = _has_groups(entries)
     return request
+
+
+def _has_groups(entries: list[Entry]) -> bool:
+    for entry in entries:
+        for recipient in entry.recipients:
+            if recipient[0] in "Gg" and GROUP_REFERENCE.fullmatch(recipient):
+                return True
+    return False
 
 
 def _read_delivery(fields: dict[str, str], request: SendRequest) -> None:
@@ -183,8 +193,8 @@ def _read_type(fields: dict[str, str]) -> MessageType:
     return MessageType.SMS
 
 
-def _check_sender(sender: str) -> str:
-    """The sender name, '' for none at all."""
+def check_sender(sender: str) -> str:
+    """The sender name, '' for none at all. Raises ParameterError."""
     sender = sender.strip()
     if sender in ("", "."):
         return ""
@@ -217,11 +227,7 @@ def _read_entries(
         elif len(entry.text) > MAX_TEXT_CHARS and type_ != MessageType.EMAIL:
             _check_length(entry.text, type_)
         if entry.sender:
-            entry.sender = _check_sender(entry.sender)
-    for entry in entries:
-        for recipient in entry.recipients:
-            if recipient[0] in "Gg" and _GROUP.fullmatch(recipient):
-                raise ParameterError("phones: no such group")
+            entry.sender = check_sender(entry.sender)
     if type_ == MessageType.EMAIL and "@" not in fields.get("sender", ""):
         raise ParameterError("sender: an e-mail needs an address")
     return entries
