@@ -9,6 +9,7 @@ import asyncio
 
 import structlog
 
+from heliograph.domain.accounts import Account
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Entry, Refused, SendRequest
 from heliograph.domain.sms_commands import SmsCommand, may_command, read_command
@@ -81,8 +82,7 @@ class SmsCommands:
                 self._note(account.id, f"refused: {Refusal.TOO_MANY_AT_ONCE.value}")
                 return
             try:
-                entries = [Entry(list(command.recipients), command.text)]
-                outcome = await self._send(SendRequest(account, entries, door=_DOOR))
+                outcome = await self._send(account, command)
             finally:
                 if account.has_limits:
                     self._limits.leave(account.id)
@@ -90,12 +90,15 @@ class SmsCommands:
         except Exception as error:
             _log.error("sms command failed", reason=type(error).__name__)
 
-    async def _send(self, request: SendRequest) -> str:
-        entry = request.entries[0]
-        if not entry.text or len(entry.text) > MAX_TEXT_CHARS:
+    async def _send(self, account: Account, command: SmsCommand) -> str:
+        if not command.text or len(command.text) > MAX_TEXT_CHARS:
             return "refused: the text is empty or too long"
-        if any(recipient[0] in "Gg" for recipient in entry.recipients):
-            return "refused: no such group"
+        request = SendRequest(
+            account,
+            [Entry(list(command.recipients), command.text)],
+            door=_DOOR,
+            has_groups=any(recipient[0] in "Gg" for recipient in command.recipients),
+        )
         outcome = await self._submit.send(request)
         if isinstance(outcome, Refused):
             return f"refused: {outcome.refusal.value}"

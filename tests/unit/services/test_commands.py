@@ -74,7 +74,7 @@ async def test_others_are_ordinary_messages(tmp_path: Path) -> None:
     ("text", "outcome"),
     [
         (ORDER.replace("Secret-123", "wrong"), "wrong login, password or key"),
-        ("shop Secret-123 G7: Hello", "refused: no such group"),
+        ("shop Secret-123 G7: Hello", "refused: a parameter is missing or not valid"),
         ("shop Secret-123 79161234567:", "refused: the text is empty"),
         ("shop Secret-123 123: Hello", "refused: the number is not a valid recipient"),
         ("shop Secret-123 79161234567: " + "x" * 1001, "refused: the text is empty or too long"),
