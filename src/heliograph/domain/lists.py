@@ -10,10 +10,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from heliograph.domain.requests import Entry
 
-__all__ = ["MOSCOW_MINUTES", "parse_list", "parse_zone", "split_recipients"]
+__all__ = ["MOSCOW_MINUTES", "divide_list", "parse_list", "parse_zone", "split_recipients"]
 
 # The API counts time zones in hours from Moscow, which is UTC+3.
 MOSCOW_MINUTES = 180
@@ -64,6 +65,22 @@ def parse_list(text: str, nl: bool = False) -> list[Entry]:
     if not entries:
         raise ValueError("the list is empty")
     return entries
+
+
+def divide_list(text: str, *, nl: bool, lines: int) -> Iterator[str]:
+    """The list in pieces of some `lines` each, which are lists themselves: so a long one never
+    becomes objects as a whole. With `nl`, an entry that has more lines than that stays whole."""
+    start = at = count = 0
+    while at < len(text):
+        end = text.find("\n", at)
+        end = len(text) if end < 0 else end + 1
+        if count >= lines and (not nl or _NUMBER_LINE.match(text, at, end)):
+            yield text[start:at]
+            start, count = at, 0
+        count += 1
+        at = end
+    if start < at:
+        yield text[start:at]
 
 
 def _join_lines(lines: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ nothing until their time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import structlog
@@ -25,7 +25,7 @@ from heliograph.storage.journal import Journal
 from heliograph.storage.messages import due_scheduled, expired_between
 from heliograph.storage.statements import INSERT_PARTS, RELEASE_MESSAGES
 
-__all__ = ["Clockwork"]
+__all__ = ["Clockwork", "release"]
 
 _TICK_S = 0.2
 _SLOW_TICK_S = 1.0
@@ -33,6 +33,18 @@ _PAGE = 2_000
 _HOUR_MS = 3_600_000
 
 _log = structlog.get_logger(__name__)
+
+
+def release(changes: Changes, messages: Iterable[Message]) -> None:
+    """Messages that waited for their time are queued, and get their parts."""
+    for message in messages:
+        message.state = MessageState.QUEUED
+        changes.rows[RELEASE_MESSAGES].append((message.id, int(MessageState.QUEUED)))
+        connector_id = message.route[0] if message.route else 0
+        for seq in range(1, message.part_count + 1):
+            part = Part(message, seq, MessageState.QUEUED, connector_id)
+            message.parts.append(part)
+            changes.rows[INSERT_PARTS].append(part_row(part))
 
 
 class Clockwork:
@@ -111,14 +123,7 @@ class Clockwork:
         if not page:
             return False
         changes = Changes(now_ms)
-        for message in page:
-            message.state = MessageState.QUEUED
-            changes.rows[RELEASE_MESSAGES].append((message.id, int(MessageState.QUEUED)))
-            connector_id = message.route[0] if message.route else 0
-            for seq in range(1, message.part_count + 1):
-                part = Part(message, seq, MessageState.QUEUED, connector_id)
-                message.parts.append(part)
-                changes.rows[INSERT_PARTS].append(part_row(part))
+        release(changes, page)
         await self._journal.write(changes.entry(must_write=False))
         self._dispatch.enqueue(page, is_bulk=len(page) > 1)
         return len(page) == _PAGE

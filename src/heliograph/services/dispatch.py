@@ -53,6 +53,8 @@ _UNKNOWN_GRACE_MS = 10_000
 _NO_ROUTE_ERR = 248
 # An upstream that is down for so long loses its waiting parts to the next one of their routes.
 _FAILOVER_MS = 5_000
+# The longest that reading a page of waiting parts may take.
+_STOP_MS = 60_000
 _RETRIES = RetrySchedule()
 
 
@@ -94,6 +96,8 @@ class Dispatch:
         self._metrics = metrics
         self._upstreams: dict[int, Upstream] = {}
         self._flush_due: set[int] = set()
+        # submission id -> until when nothing of it may go out
+        self._stopped: dict[int, int] = {}
 
     # --- upstreams --------------------------------------------------------------------------------
 
@@ -231,15 +235,22 @@ class Dispatch:
         if upstream.lanes.spilled and len(upstream.lanes) < _FEED_PAGE // 2:
             self._feed(upstream)
 
-    @staticmethod
-    def _may_send(part: Part, now_ms: int) -> bool:
+    def _may_send(self, part: Part, now_ms: int) -> bool:
         # What has expired meanwhile is ended by the clockwork; deleted messages are final already.
         message = part.message
         return (
             part.state is MessageState.QUEUED
             and message.state not in FINAL_STATES
             and message.expires_at > now_ms
+            and (not self._stopped or message.submission.id not in self._stopped)
         )
+
+    def stop(self, submission_id: int) -> None:
+        """Lets nothing of a submission out from now on: its waiting messages are being ended.
+
+        That is remembered for a while only: for parts that the feeder is reading just now.
+        """
+        self._stopped[submission_id] = self._clock() + _STOP_MS
 
     def _claim(self, upstream: Upstream, parts: list[Part], now_ms: int) -> None:
         connector_id = upstream.connector.id
@@ -384,6 +395,8 @@ class Dispatch:
 
     def tick(self, now_ms: int) -> None:
         """Called several times a second: retries, unknown outcomes, failover, forgotten lanes."""
+        while self._stopped and next(iter(self._stopped.values())) <= now_ms:
+            del self._stopped[next(iter(self._stopped))]
         for upstream in list(self._upstreams.values()):
             due: list[Part] = []
             while upstream.retries and upstream.retries[0][0] <= now_ms:

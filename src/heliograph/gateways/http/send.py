@@ -9,7 +9,7 @@ from heliograph.gateways.http.send_reply import Wish, write_sent
 from heliograph.gateways.http.send_request import ParameterError, build_request, read_number
 from heliograph.protocols.forms.urlencoded import is_true
 
-__all__ = ["send"]
+__all__ = ["fetch_file", "send"]
 
 _SMALLEST_FILE = 101
 
@@ -23,7 +23,7 @@ async def send(call: Call) -> Reply:
             call.account, call.parameters, fetches_files=call.settings.fetch is not None
         )
         if "fileurl" in request.options:
-            await _fetch_file(call, request)
+            await fetch_file(call, request)
     except ParameterError:
         return call.refuse(Refusal.BAD_PARAMETERS)
     submit = call.services.submit
@@ -35,8 +35,9 @@ async def send(call: Call) -> Reply:
     return Reply(write_sent(outcome, wish))
 
 
-async def _fetch_file(call: Call, request: SendRequest) -> None:
-    """Takes the file that `fileurl` names as one more upload (send.php reference, section 3)."""
+async def fetch_file(call: Call, request: SendRequest) -> None:
+    """Takes the file that `fileurl` names as one more upload (send.php reference, section 3).
+    Raises ParameterError when it can not be had."""
     assert call.settings.fetch is not None
     content = await call.settings.fetch(request.options["fileurl"])
     if content is None or len(content) < _SMALLEST_FILE:
