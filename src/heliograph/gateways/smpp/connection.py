@@ -30,7 +30,7 @@ from heliograph.gateways.smpp.questions import Questions
 from heliograph.gateways.smpp.requests import Fault, Reader
 from heliograph.gateways.smpp.trace import Trace
 from heliograph.protocols.smpp.constants import VERSION_50, CommandId, CommandStatus
-from heliograph.protocols.smpp.errors import ProtocolError
+from heliograph.protocols.smpp.errors import FramingError, ProtocolError
 from heliograph.protocols.smpp.events import (
     Event,
     FramingFailed,
@@ -104,7 +104,7 @@ class Owner(Protocol):
         """The connection has gone."""
 
     def refused(self, reason: str) -> None:
-        """A connection was ended for this reason."""
+        """A connection was ended for this reason, a word for the metrics."""
 
 
 class Slot:
@@ -231,16 +231,16 @@ class Connection(asyncio.Protocol):
             self._take(event)
         self._flush()
         if self._unread_since and now - self._unread_since > _UNREAD_S:
-            self.drop("the client does not read")
+            self.drop("does_not_read", "the client does not read")
         elif self._unanswered_row >= _UNANSWERED_MAX:
-            self.drop("the client does not answer deliveries")
+            self.drop("does_not_answer", "the client does not answer deliveries")
         if self._throttles:
             self._throttles = 0
             self._govern_reading()
 
-    def drop(self, reason: str) -> None:
-        """Ends the connection without a word to the client."""
-        self.last_error = reason
+    def drop(self, reason: str, text: str) -> None:
+        """Ends the connection without a word to the client. `reason` is a word for the metrics."""
+        self.last_error = text
         if self._transport is not None:
             self._owner.refused(reason)
             self._transport.abort()
@@ -403,10 +403,11 @@ class Connection(asyncio.Protocol):
                 self._flush_later()
             case FramingFailed(error=error):
                 self._flush()
-                self.drop("not SMPP" if error.is_foreign else "the stream is broken")  # type: ignore[attr-defined]
+                is_foreign = isinstance(error, FramingError) and error.is_foreign
+                self.drop("not_smpp" if is_foreign else "broken_stream", error.reason)
             case TimerExpired(timer=timer):
                 self._flush()
-                self.drop(f"timer {timer.value}")
+                self.drop(f"timer_{timer.value}", f"the timer {timer.value} has ended")
             case EnquireLink():
                 self.counters.statuses[CommandId.ENQUIRE_LINK_RESP.value, _OK] = (
                     self.counters.statuses.get((CommandId.ENQUIRE_LINK_RESP.value, _OK), 0) + 1

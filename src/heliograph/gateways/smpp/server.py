@@ -101,7 +101,7 @@ class SmppServer:
         if open_:
             await asyncio.wait([c.closed for c in open_], timeout=min(grace_s, _SHORT_STOP_S))
         for connection in list(self._connections.values()):
-            connection.drop("the gateway stops")
+            connection.drop("stopping", "the gateway stops")
         if open_:
             await asyncio.wait([c.closed for c in open_], timeout=_SHORT_STOP_S)
         if self._ticking is not None:
@@ -140,7 +140,7 @@ class SmppServer:
     def connected(self, connection: Connection) -> bool:
         """Somebody has connected."""
         if len(self._connections) >= self.settings.max_connections or self.is_stopping:
-            self.refused("too many connections")
+            self.refused("too_many_connections")
             return False
         self._connections[connection.number] = connection
         return True
@@ -153,12 +153,12 @@ class SmppServer:
         found = await self.services.authentication.open_session(
             request.system_id, request.password, address
         )
-        reason = ""
+        word, reason = "too_many_binds", "too many binds of the account"
         status = CommandStatus.ESME_RBINDFAIL.value
         if isinstance(found, SessionRefusal):
-            reason, status = found.value, SESSION_STATUS[found]
+            word, reason, status = found.name.lower(), found.value, SESSION_STATUS[found]
         elif self.is_stopping:
-            reason = "the gateway stops"
+            word, reason = "stopping", "the gateway stops"
         else:
             binds = self._accounts.get(found.id)
             if binds is None:
@@ -170,10 +170,9 @@ class SmppServer:
                 self._failed.forget(address)
                 binds.connections.append(connection)
                 return binds, 0
-            reason = "too many binds of the account"
         connection.failed_binds += 1
         connection.last_error = reason
-        self.refused(reason)
+        self.refused(word)
         self._failures.append(
             {
                 "at_ms": self.now_ms(),
