@@ -40,9 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
                 is_strict=False,
                 default_sender="ALEX",
             )
-        await administration.pay(
-            database, "alex", 500 * MICROS, now_ms=now_ms, is_electronic=True
-        )
+        await administration.pay(database, "alex", 500 * MICROS, now_ms=now_ms, is_electronic=True)
         async with database.write() as connection:
             gold = await tariffs.create_plan(connection, "gold")
             await tariffs.number_plan(connection, gold, 2)
@@ -71,7 +69,9 @@ def ask_json(server: Gateway, query: str, **who: str) -> Any:
 
 def call(server: Gateway, script: str, login: str, psw: str = "mypassword", **fields: Any) -> Any:
     """Any script with JSON."""
-    query = urllib.parse.urlencode({"login": login, "psw": psw, "fmt": 3, "charset": "utf-8"} | fields)
+    query = urllib.parse.urlencode(
+        {"login": login, "psw": psw, "fmt": 3, "charset": "utf-8"} | fields
+    )
     return json.loads(server.get(f"/sys/{script}.php?{query}"))
 
 

@@ -20,7 +20,7 @@ from typing import Any, Unpack
 from heliograph.cli.options import Installation
 from heliograph.domain.money import parse_micros
 from heliograph.services import administration
-from heliograph.storage import ledger
+from heliograph.storage import proof
 from heliograph.storage.accounts import AccountFields
 from heliograph.storage.database import Database
 
@@ -130,7 +130,7 @@ class Gateway:
 
         async def prove(database: Database) -> list[Any]:
             async with database.snapshot() as connection:
-                return list((await ledger.audit(connection)).problems)
+                return list((await proof.prove(connection)).problems)
 
         problems: list[Any] = self.administer(prove)
         return problems

@@ -23,6 +23,7 @@ from heliograph.cli.sessions import (
     make_session_settings,
     session_options,
 )
+from heliograph.cli.subclients import KIND, kind_of
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -78,6 +79,8 @@ def field_options(command: Command) -> Command:
 @account.command("create")
 @click.argument("login")
 @field_options
+@click.option("--parent", metavar="LOGIN", help="The main account: it becomes a sub-client.")
+@click.option("--kind", type=KIND, help="What the sub-client shares; see `account kind`.")
 @click.option("--balance", type=AMOUNT, default="0", help="Money to begin with.")
 @json_option
 @with_installation
@@ -86,6 +89,8 @@ def create(
     login: str,
     *,
     balance: int,
+    parent: str | None,
+    kind: str | None,
     password: str | None,
     plan: str | None,
     credit_limit: int | None,
@@ -105,8 +110,10 @@ def create(
     """
     from heliograph.domain.accounts import check_login
     from heliograph.services import administration
-    from heliograph.storage import tariffs
+    from heliograph.storage import accounts, tariffs
 
+    if kind is not None and parent is None:
+        raise click.UsageError("--kind is for sub-clients: give --parent too")
     try:
         check_login(login)
     except ValueError as error:
@@ -118,9 +125,12 @@ def create(
     values["settings"] = make_session_settings(smpp=smpp, smpp_incoming=smpp_incoming)
 
     async def store(database: Database) -> Account:
-        if plan is not None:
-            async with database.read() as connection:
+        async with database.read() as connection:
+            if plan is not None:
                 values["plan_id"] = (await tariffs.find_plan(connection, plan)).id
+            if parent is not None:
+                values["parent_id"] = (await accounts.find_account(connection, parent)).id
+                values["kind"] = kind_of(kind or "own")
         return await administration.create_account(
             database,
             login,
@@ -289,10 +299,13 @@ def change(
 @account.command("credit")
 @click.argument("login")
 @click.argument("amount", type=AMOUNT)
+@click.option("--electronic", is_flag=True, help="On the balance for e-mail and calls.")
 @click.option("--note", default="", help="What it is for; stands in the ledger.")
 @json_option
 @with_installation
-def credit(place: Installation, login: str, amount: int, *, note: str, as_json: bool) -> None:
+def credit(
+    place: Installation, login: str, amount: int, *, electronic: bool, note: str, as_json: bool
+) -> None:
     """Put AMOUNT on the account LOGIN; a negative one takes it away (write it after --).
 
     \b
@@ -303,7 +316,9 @@ def credit(place: Installation, login: str, amount: int, *, note: str, as_json: 
     from heliograph.services import administration
 
     balance = place.run(
-        lambda database: administration.pay(database, login, amount, now_ms=now_ms(), note=note)
+        lambda database: administration.pay(
+            database, login, amount, now_ms=now_ms(), note=note, is_electronic=electronic
+        )
     )
     if as_json:
         print_json({"login": login, "balance": format_amount(balance)})

@@ -32,7 +32,7 @@ def ledger() -> None:
 @json_option
 @with_installation
 def audit(place: Installation, *, as_json: bool) -> None:
-    """Prove that balances, transfers and charges of messages agree to the last micro.
+    """Prove that balances, transfers, charges and statistics agree to the last micro and message.
 
     All is read at one moment; the server may go on working. The exit code is 1 when a rule is
     broken; the account, message or transfer is named.
@@ -42,11 +42,11 @@ def audit(place: Installation, *, as_json: bool) -> None:
       heliograph ledger audit --json
     """
     from heliograph.domain.money import format_micros
-    from heliograph.storage import ledger as books
+    from heliograph.storage import proof
 
     async def prove(database: Database) -> AuditReport:
         async with database.snapshot() as connection:
-            return await books.audit(connection)
+            return await proof.prove(connection)
 
     report = place.run(prove)
     problems = [
@@ -80,22 +80,27 @@ def audit(place: Installation, *, as_json: bool) -> None:
 @click.option(
     "--limit", type=click.IntRange(1, 10_000), default=50, show_default=True, help="Rows."
 )
+@click.option("--electronic", is_flag=True, help="Those of the balance for e-mail and calls.")
 @json_option
 @with_installation
-def list_transfers(place: Installation, login: str, *, limit: int, as_json: bool) -> None:
+def list_transfers(
+    place: Installation, login: str, *, limit: int, electronic: bool, as_json: bool
+) -> None:
     """List the newest transfers of the account LOGIN.
 
     \b
     Example:
       heliograph ledger list shop --limit 10
     """
+    from heliograph.domain.ledger import purse_of
     from heliograph.domain.money import format_micros
     from heliograph.storage import accounts
     from heliograph.storage import ledger as books
 
     async def load(connection: AsyncConnection) -> list[Transfer]:
         account = await accounts.find_account(connection, login)
-        return await books.list_transfers(connection, account.id, limit=limit)
+        purse = purse_of(account.id, is_electronic=electronic)
+        return await books.list_transfers(connection, purse, limit=limit)
 
     found = [
         {

@@ -18,6 +18,7 @@ from heliograph.cli import (
     binds,
     callbacks,
     connectors,
+    currencies,
     doctor,
     inbox,
     ledger,
@@ -26,6 +27,7 @@ from heliograph.cli import (
     routes,
     serve,
     simulate,
+    subclients,
     tariffs,
 )
 from heliograph.cli.output import ExitCode, Failure
@@ -94,6 +96,7 @@ for _command in (
     inbox.inbox,
     accounts.account,
     tariffs.tariff,
+    currencies.currency,
     connectors.connector,
     routes.route,
     numbering.numbering,
@@ -104,6 +107,9 @@ for _command in (
     simulate.simulate,
 ):
     program.add_command(_command)
+
+for _below in (subclients.tree, subclients.move, subclients.kind, subclients.currency):
+    accounts.account.add_command(_below)
 accounts.account.add_command(account_log.log)
 accounts.account.add_command(account_log.settings)
 

@@ -87,6 +87,30 @@ def add(place: Installation, *, plan: str | None, price: int, as_json: bool, **w
         click.echo(f"plan {found.name}: {format_micros(price)} {found.currency} a part")
 
 
+@tariff.command("number")
+@click.argument("plan")
+@click.argument("number", type=click.IntRange(0, 9))
+@with_installation
+def set_number(place: Installation, plan: str, number: int) -> None:
+    """Give PLAN the number by which main accounts give it to their sub-clients.
+
+    From 1 to 9, which is `tariff` 0 to 8 of users.php; 0: it is not theirs to give. The plan that
+    had the number loses it.
+
+    \b
+    Example:
+      heliograph tariff number gold 2
+    """
+    from heliograph.storage import tariffs
+
+    async def store(connection: AsyncConnection) -> None:
+        found = await tariffs.find_plan(connection, plan)
+        await tariffs.number_plan(connection, found.id, number)
+
+    place.write(store)
+    click.echo(f"plan {plan} has the number {number}" if number else f"plan {plan} has no number")
+
+
 @tariff.command("remove")
 @rate_options
 @with_installation

@@ -21,7 +21,7 @@ from heliograph.domain.money import MICROS
 from heliograph.domain.routing import Route
 from heliograph.domain.tariffs import Rate
 from heliograph.services.authentication import hash_password
-from heliograph.storage import accounts, ledger, routing, tariffs
+from heliograph.storage import accounts, ledger, routing, subclients, tariffs
 from heliograph.storage.accounts import AccountFields
 from heliograph.storage.database import Database
 
@@ -83,9 +83,11 @@ async def create_account(
     md5_hash, sha1_hash = await asyncio.to_thread(hash_password, password)
     async with database.write() as connection:
         plan_id = await _ensure_installed(connection, now_ms)
-        fields.setdefault("plan_id", plan_id)
+        if "parent_id" not in fields:
+            fields.setdefault("plan_id", plan_id)
         fields["md5_hash"], fields["sha1_hash"] = md5_hash, sha1_hash
-        account_id = await accounts.create_account(connection, login, now_ms=now_ms, **fields)
+        create = subclients.create_subclient if "parent_id" in fields else accounts.create_account
+        account_id = await create(connection, login, now_ms=now_ms, **fields)
         if balance_micros:
             await ledger.pay(
                 connection, account_id, balance_micros, now_ms=now_ms, note="opening payment"
@@ -99,8 +101,11 @@ async def update_account(
     database: Database, key: int | str, **fields: Unpack[AccountFields]
 ) -> Account:
     """Sets fields of an account (by id or login). Raises NoSuchAccount, ValueError (networks)."""
+    plan_id = fields.pop("plan_id", None)
     async with database.write() as connection:
         account = await accounts.find_account(connection, key)
+        if plan_id is not None:  # those below may have the same
+            await subclients.change_money(connection, account.id, now_ms=0, plan_id=plan_id)
         await accounts.update_account(connection, account.id, **fields)
         return await accounts.find_account(connection, account.id)
 
