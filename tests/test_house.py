@@ -24,7 +24,8 @@ MAX_COLUMNS = 100
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "protocols": (),
     "domain": ("protocols.sms",),
-    "config": ("domain",),
+    "config": ("domain", "config_services"),
+    "config_services": (),
     "observability": ("domain",),
     "targets": (),
     "httpclient": ("targets", "config"),
@@ -38,6 +39,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "domain",
         "protocols.sms",
         "config",
+        "config_services",
         "observability",
     ),
     "webhooks": (

@@ -23,6 +23,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from heliograph.config_services import Links
+
 __all__ = [
     "FILE_NAME",
     "Config",
@@ -364,6 +366,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     webhooks: Webhooks = Webhooks()
     sending: Sending = Sending()
     moderation: Moderation = Moderation()
+    links: Links = Links()
     log: Log = Log()
 
 

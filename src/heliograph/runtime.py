@@ -49,14 +49,13 @@ from heliograph.services.changes import Bookkeeping
 from heliograph.services.clockwork import Clockwork
 from heliograph.services.commands import SmsCommands
 from heliograph.services.contacts import Groups
+from heliograph.services.data import DataServices, open_data
 from heliograph.services.day_counts import DayCounts
 from heliograph.services.deliveries import Deliveries
 from heliograph.services.directory import ConnectorConfig, Directory
 from heliograph.services.dispatch import Dispatch
-from heliograph.services.history import History
 from heliograph.services.ids import ClientRefs, Ids
 from heliograph.services.limits import RequestLimits
-from heliograph.services.lookups import Lookups
 from heliograph.services.pieces import Pieces
 from heliograph.services.receipts import Receipts
 from heliograph.services.references import References
@@ -67,7 +66,6 @@ from heliograph.services.statistics import Statistics
 from heliograph.services.statuses import Statuses
 from heliograph.services.subclients import Subclients
 from heliograph.services.submit import Submit
-from heliograph.services.summaries import Summaries
 from heliograph.services.tracker import Tracker
 from heliograph.storage.database import Database, sqlite_url
 from heliograph.storage.deliveries import Deliveries as DeliveryRows
@@ -112,9 +110,7 @@ class Services:
     campaigns: Campaigns
     subclients: Subclients
     statistics: Statistics
-    history: History
-    summaries: Summaries
-    lookups: Lookups
+    data: DataServices
     books: Books
     limits: RequestLimits
     request_log: RequestLog
@@ -162,6 +158,7 @@ class Runtime:
         self.deliveries.start()
         await self.services.pieces.load()
         self.clockwork.start()
+        self.data.start()
         await self.services.campaigns.runs.start()
         self._tasks.append(
             asyncio.create_task(self.directory.run(self._stop_refresh), name="directory")
@@ -193,6 +190,7 @@ class Runtime:
         self._stop_refresh.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.clockwork.stop()
+        await self.data.stop()
         await self.services.campaigns.runs.stop()
         await asyncio.gather(
             *(self.dispatch.detach(i, drain_s) for i in list(self.dispatch.upstreams))
@@ -272,6 +270,18 @@ class Runtime:
         )
         self.day_counts = DayCounts(database=self.database, clock=now_ms)
         await self.day_counts.load()
+        self.data = open_data(
+            config,
+            database=self.database,
+            journal=self.journal,
+            directory=self.directory,
+            ids=ids,
+            books=books,
+            tracker=tracker,
+            written=self.receipts.written,
+            http_address=self._http_address,
+            clock=now_ms,
+        )
         submit = Submit(
             config=config,
             directory=self.directory,
@@ -284,6 +294,7 @@ class Runtime:
             books=books,
             dispatch=self.dispatch,
             day_counts=self.day_counts,
+            links=self.data.short_links,
             written=self.receipts.written,
             clock=now_ms,
             metrics=metrics,
@@ -334,9 +345,7 @@ class Runtime:
                 clock=now_ms,
                 has_strict_passwords=config.limits.strict_passwords,
             ),
-            history=History(database=self.database, directory=self.directory, clock=now_ms),
-            summaries=Summaries(database=self.database, directory=self.directory),
-            lookups=Lookups(database=self.database, directory=self.directory, clock=now_ms),
+            data=self.data,
             statistics=Statistics(
                 database=self.database,
                 directory=self.directory,
@@ -391,6 +400,10 @@ class Runtime:
         metrics.watch_queue("pieces", lambda: self.services.pieces.depth)
         metrics.watch_queue("lists", lambda: self.services.campaigns.runs.depth)
         self.directory.on_change(self._configuration_changed)
+
+    def _http_address(self) -> str:
+        host = parse_listen(self.config.http.listen)[0] if self.config.http.listen else "localhost"
+        return f"http://{host}:{self.ports['http'] or 80}"
 
     def _has_incoming_sessions(self, account_id: int) -> bool:
         account = self.directory.account_by_id(account_id)

@@ -24,6 +24,7 @@ PER_MINUTE = {
     "info": 3,
     "info-any": 100,
     "get_mnp": 3,
+    "tinyurls": 3,
     # "More than one identical request for mailing list actions within a minute" (jobs.php reference,
     # section 5); looking at lists has a limit of ours.
     "jobs": 1,
@@ -81,6 +82,12 @@ class Window:
             return False
         self._younger[key] = (*recent, now_ms)
         return True
+
+    def is_full(self, key: Hashable, now_ms: int) -> bool:
+        """True when the next event of the key would be one too many; counts nothing."""
+        since = now_ms - self._span_ms
+        times = self._younger.get(key) or self._older.get(key) or ()
+        return sum(since < at <= now_ms for at in times) >= self._limit
 
     def retract(self, key: Hashable) -> None:
         """Takes back the last event of a key: what it stood for did not happen."""

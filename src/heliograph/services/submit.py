@@ -33,6 +33,7 @@ from heliograph.services.dispatch import Dispatch
 from heliograph.services.ids import ClientRefs, Ids, IdsExhausted
 from heliograph.services.limits import RequestLimits
 from heliograph.services.registers import Registers
+from heliograph.services.short_links import ShortLinks
 from heliograph.storage.day_counts import ADD_DAY_COUNTS, CountKey
 from heliograph.storage.journal import BulkRows, Entry, Journal, JournalClosed, StorageDown
 from heliograph.storage.statements import (
@@ -178,6 +179,7 @@ class Submit:
         books: Bookkeeping,
         dispatch: Dispatch,
         day_counts: DayCounts,
+        links: ShortLinks,
         written: Callable[[Changes, Entry], None],
         clock: Callable[[], int],
         metrics: Metrics,
@@ -192,6 +194,7 @@ class Submit:
         self._books = books
         self._dispatch = dispatch
         self._day_counts = day_counts
+        self._links = links
         self._written = written
         self._clock = clock
         self._metrics = metrics
@@ -297,6 +300,8 @@ class Submit:
     def _plan(self, request: SendRequest, now_ms: int, *, is_estimate: bool) -> Plan | Refusal:
         account = request.account
         directory = self._directory
+        if "tinyurl" in request.options:
+            self._links.prepare(request)
         rules = Rules(
             plan=directory.plan_of(account),
             routes=directory.routes,
@@ -406,6 +411,7 @@ class Submit:
             acceptance.claimed_by = self._dispatch.claim_now(single.route, single.part_count)
         spread = request.spread
         message_rows, part_rows = rows[INSERT_MESSAGES], rows[INSERT_PARTS]
+        links = self._links.batch(request, now_ms) if request.links else None
         for index, draft in enumerate(plan.drafts):
             due_at = draft.due_at
             if spread is not None:
@@ -419,6 +425,8 @@ class Submit:
                 valid_ms=valid_ms,
                 is_held=bool(request.campaign_id),
             )
+            if links is not None and draft.refusal is None:
+                links.personalise(message)
             if draft.refusal is not None or submission.is_test:
                 self._end_at_once(acceptance.changes, message, draft)
                 self._books.count_message(acceptance.changes, message)
@@ -439,6 +447,8 @@ class Submit:
         acceptance.part_count = plan.part_count
         if not part_rows:
             del rows[INSERT_PARTS]
+        if links is not None:
+            rows.update(links.rows())
         if acceptance.rows_of is not None:
             rows.update(acceptance.rows_of(submission.id, plan))
 

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 from heliograph.domain.refusals import Refusal
+from heliograph.domain.short_links import CODE_CHARS
 from heliograph.gateways.http.authentication import authenticate, authenticate_cached
 from heliograph.gateways.http.balance import balance
 from heliograph.gateways.http.bodies import (
@@ -34,6 +35,7 @@ from heliograph.gateways.http.failures import log_failure
 from heliograph.gateways.http.get import get
 from heliograph.gateways.http.info import get_mnp, info
 from heliograph.gateways.http.jobs import jobs
+from heliograph.gateways.http.links import find_location
 from heliograph.gateways.http.oms import OmsService
 from heliograph.gateways.http.pages import PAGES
 from heliograph.gateways.http.parameters import Parameters, read_parameters
@@ -49,6 +51,7 @@ from heliograph.gateways.http.senders import senders
 from heliograph.gateways.http.soap import SoapService
 from heliograph.gateways.http.status import status
 from heliograph.gateways.http.templates import op_templates, templates
+from heliograph.gateways.http.tinyurls import tinyurls
 from heliograph.gateways.http.users import users
 from heliograph.protocols.forms.charsets import KOI8_R, UTF_8, WINDOWS_1251
 from heliograph.protocols.forms.replies import Format, encode_reply, find_format
@@ -66,6 +69,7 @@ SCRIPTS: dict[str, Handler] = {
     "get": get,
     "info": info,
     "get_mnp": get_mnp,
+    "tinyurls": tinyurls,
     "users": users,
     "phones": phones,
     "mails": mails,
@@ -103,6 +107,8 @@ _GUARDS: Headers = [
     (b"content-security-policy", b"default-src 'none'; sandbox"),
     (b"cache-control", b"no-store"),
 ]
+# Where somebody came from is no business of the target, and a robot need not keep the way.
+_LINK_HEADERS: Headers = [(b"referrer-policy", b"no-referrer"), (b"x-robots-tag", b"noindex")]
 _PLAIN: Headers = [(b"content-type", b"text/plain; charset=utf-8")]
 
 _REPLY_HEADERS: dict[tuple[int, str], Headers] = {
@@ -266,6 +272,8 @@ class HttpGateway:
     async def _show_page(self, path: str, scope: Scope, send: Send) -> None:
         page = PAGES.get(path)
         if page is None:
+            if len(path) == CODE_CHARS + 1 and await self._follow_link(path, scope, send):
+                return
             await _respond(send, 404, b"there is nothing here", _PLAIN)
         elif scope["method"] not in ("GET", "HEAD"):
             await _respond(send, 405, b"use GET", [*_PLAIN, (b"allow", b"GET, HEAD")])
@@ -277,6 +285,20 @@ class HttpGateway:
                 await _respond(send, 500, b"system error", _PLAIN)
                 return
             await _respond(send, status, body, [(b"content-type", kind), *_GUARDS])
+
+    async def _follow_link(self, path: str, scope: Scope, send: Send) -> bool:
+        """Redirects when the path is a short link; True when it was."""
+        try:
+            links = self._services.data.short_links
+            location = await find_location(path, scope, links, self._settings)
+        except Exception as error:
+            log_failure("short link", error)
+            return False
+        if location is None:
+            return False
+        headers = [(b"location", location.encode("ascii")), *_LINK_HEADERS, *_GUARDS]
+        await _respond(send, 302, b"", headers)
+        return True
 
 
 def _document_headers(document: Document) -> Headers:

@@ -89,6 +89,7 @@ ERRORS: dict[str, dict[Refusal, tuple[int, str]]] = {
     "get": _READING | {Refusal.NOT_FOUND: (3, "record not found")},
     "info": _READING | {Refusal.NOT_FOUND: (3, "operator not found")},
     "get_mnp": _READING,
+    "tinyurls": _READING | {Refusal.NOT_FOUND: (3, "link not found")},
     "users": _READING
     | {
         Refusal.NOT_FOUND: (3, "record not found"),

@@ -38,7 +38,7 @@ async def get(call: Call) -> Reply:
 async def _show_statistics(call: Call) -> Reply:
     """`get_stat=1`: messages and money of a period, a row for each currency."""
     zone = call.settings.zone
-    today = day_of(call.services.history.now_ms(), zone)
+    today = day_of(call.services.data.history.now_ms(), zone)
     try:
         end = parse_day(call.fields.get("end", ""))
         start = parse_day(call.fields.get("start", ""))
@@ -49,7 +49,7 @@ async def _show_statistics(call: Call) -> Reply:
     end = end or max(today, start)
     if end < start:
         return call.refuse(Refusal.BAD_PARAMETERS)
-    sums = await call.services.summaries.of_account(
+    sums = await call.services.data.summaries.of_account(
         call.account,
         (start, end),
         (day_begins_ms(start, zone), day_begins_ms(end, zone) + 86_400_000),
@@ -74,7 +74,7 @@ async def _show_statistics(call: Call) -> Reply:
 
 async def _show_prices(call: Call) -> Reply:
     """`get_price=1`: what a part costs, by zone and kind of traffic."""
-    zones = call.services.lookups.prices(call.account)
+    zones = call.services.data.lookups.prices(call.account)
     records: list[Record] = []
     for zone in zones:
         name = zone.name if call.fmt in (Format.JSON, Format.XML) else zone.name.replace(",", "")

@@ -92,7 +92,7 @@ def _read_recipients(fields: dict[str, str], name: str) -> list[str]:
 async def list_messages(call: Call) -> Reply:
     """`get_messages=1`: messages of a period, newest first."""
     fields, zone = call.fields, call.settings.zone
-    history = call.services.history
+    history = call.services.data.history
     mails = fields.get("format", "0") == "8"
     try:
         start, end = _read_period(fields, day_of(history.now_ms(), zone))
@@ -157,7 +157,7 @@ def _line(record: dict[str, Value]) -> str:
 async def list_answers(call: Call) -> Reply:
     """`get_answers=1`: messages from handsets, in the order of their ids."""
     fields = call.fields
-    history = call.services.history
+    history = call.services.data.history
     try:
         hours = _read_number(fields.get("hour", ""), default=0, most=MAX_HOURS)
         after = fields.get("after_id", "")

@@ -1,4 +1,4 @@
-"""`info.php`: whose a number is; `get_mnp.php`: ported numbers (data reference, sections 7 and 8)."""
+"""`info.php`: whose a number is; `get_mnp.php`: ported numbers (data reference, 7 and 8)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def info(call: Call) -> Reply:
         and 0 < len(phones) <= MAX_NUMBERS
     ):
         return call.refuse(Refusal.BAD_PARAMETERS)
-    lookups = call.services.lookups
+    lookups = call.services.data.lookups
     known = [found for phone in phones if (found := lookups.number(call.account, phone))]
     if not known:
         return call.refuse(Refusal.NOT_FOUND)
@@ -59,11 +59,11 @@ async def get_mnp(call: Call) -> Reply:
     if not call.parameters.is_whole:
         return call.refuse(Refusal.BAD_PARAMETERS)
     if day is None:
-        rows = await call.services.lookups.ported()
+        rows = await call.services.data.lookups.ported()
         # A million rows take a while: not in the event loop.
         content = await asyncio.to_thread(_write_csv, rows)
         return Reply("", document=Document("text/csv; charset=utf-8", "mnp.csv", content))
-    rows = await call.services.lookups.ported_on((day - _EPOCH).days)
+    rows = await call.services.data.lookups.ported_on((day - _EPOCH).days)
     if call.fmt in (Format.TEXT, Format.NUMBERS):
         return Reply("\n".join([_CSV_HEAD, *(";".join(row) for row in rows)]))
     records = [{"phone": number, "mccmnc": mccmnc} for number, mccmnc in rows]

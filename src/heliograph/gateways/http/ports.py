@@ -6,9 +6,9 @@ nothing by itself. Shapes are protocols, so that a test hands in its own.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date, timedelta, timezone, tzinfo
+from datetime import timedelta, timezone, tzinfo
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Protocol
 
@@ -19,10 +19,8 @@ from heliograph.domain.requests import Refused, SendRequest, StatusAnswer, Submi
 from heliograph.domain.subclients import SubclientChanges
 from heliograph.services.books import Books
 from heliograph.services.campaigns import Ordered
-from heliograph.services.history import IncomingMessage, IncomingQuery, Period, Sent
-from heliograph.services.lookups import NumberInfo, PriceZone
+from heliograph.services.data import DataServices
 from heliograph.services.statistics import Selection, SubclientDetail, SubclientSums
-from heliograph.services.summaries import Summary
 
 __all__ = ["HttpSettings", "NoObserver", "RequestObserver", "Services"]
 
@@ -191,67 +189,6 @@ class CampaignsPort(Protocol):
         ...
 
 
-class HistoryPort(Protocol):
-    """What an account sent, and what was written to its numbers."""
-
-    def now_ms(self) -> int:
-        """The present moment."""
-        ...
-
-    async def sent(
-        self,
-        account: Account,
-        period: Period,
-        *,
-        recipients: Sequence[str] = (),
-        mails: bool = False,
-        before_id: int | None = None,
-        limit: int,
-    ) -> list[Sent]:
-        """Newest first."""
-        ...
-
-    async def incoming(self, account: Account, query: IncomingQuery) -> list[IncomingMessage]:
-        """In the order of ids."""
-        ...
-
-
-class SummariesPort(Protocol):
-    """How much an account sent and spent."""
-
-    async def of_account(
-        self,
-        account: Account,
-        days: tuple[date, date],
-        span_ms: tuple[int, int],
-        *,
-        electronic: bool = False,
-        in_own_currency: bool = False,
-    ) -> list[Summary]:
-        """A row for each currency."""
-        ...
-
-
-class LookupsPort(Protocol):
-    """Numbers and prices."""
-
-    def number(self, account: Account, phone: str) -> NumberInfo | None:
-        """Whose a number is."""
-        ...
-
-    def prices(self, account: Account) -> list[PriceZone]:
-        """What the account pays."""
-        ...
-
-    async def ported_on(self, day: int) -> list[tuple[str, str]]:
-        """Changes of a day, counted from 1970."""
-        ...
-
-    async def ported(self) -> list[tuple[str, str]]:
-        """All ported numbers."""
-        ...
-
-
 class Services(Protocol):
     """The services as one object, as the runtime builds it."""
 
@@ -270,11 +207,7 @@ class Services(Protocol):
     @property
     def statistics(self) -> StatisticsPort: ...
     @property
-    def history(self) -> HistoryPort: ...
-    @property
-    def summaries(self) -> SummariesPort: ...
-    @property
-    def lookups(self) -> LookupsPort: ...
+    def data(self) -> DataServices: ...
     @property
     def books(self) -> Books: ...
     @property

@@ -127,9 +127,7 @@ class FakeServices:
         self.subclients: Any = None  # users.php is tested with the real ones
         self.statistics: Any = None
         self.request_log: Any = None
-        self.history: Any = None  # so are the data scripts
-        self.summaries: Any = None
-        self.lookups: Any = None
+        self.data: Any = None  # so are the data scripts
         self.limits = FakeLimits()
 
     def be_account(self, **changes: object) -> None:

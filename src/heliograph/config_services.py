@@ -1,0 +1,23 @@
+"""Sections of the configuration for what stands beside sending. See `heliograph.config`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+__all__ = ["Links"]
+
+
+class Links(Struct, frozen=True, forbid_unknown_fields=True):
+    """Short links in messages that were sent with `tinyurl=1`."""
+
+    url: Annotated[
+        str,
+        Meta(
+            pattern="^(https?://[^/ ]+(/[^ ]*[^/ ])?)?$",
+            description="Address that the codes of short links follow, as `https://s.example.com`; "
+            "it must lead to the HTTP door. Empty: the address of the HTTP door.",
+        ),
+    ] = ""
+    days: Annotated[int, Meta(ge=1, le=3650, description="How long a short link lives.")] = 365

@@ -1,0 +1,72 @@
+"""What stands beside sending, as one object: history, sums, lookups and short links."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from heliograph.config import Config
+from heliograph.services.changes import Bookkeeping, Changes
+from heliograph.services.directory import Directory
+from heliograph.services.history import History
+from heliograph.services.ids import Ids
+from heliograph.services.lookups import Lookups
+from heliograph.services.short_links import ShortLinks
+from heliograph.services.summaries import Summaries
+from heliograph.services.tracker import Tracker
+from heliograph.storage.database import Database
+from heliograph.storage.journal import Entry, Journal
+
+__all__ = ["DataServices", "open_data"]
+
+
+@dataclass(slots=True, kw_only=True)
+class DataServices:
+    """The use cases of the data scripts. Those that work by themselves do from `start` to
+    `stop`."""
+
+    history: History
+    summaries: Summaries
+    lookups: Lookups
+    short_links: ShortLinks
+
+    def start(self) -> None:
+        """Begins what happens without being asked."""
+        self.short_links.start()
+
+    async def stop(self) -> None:
+        """Ends it, and writes what is in memory only."""
+        await self.short_links.stop()
+
+
+def open_data(
+    config: Config,
+    *,
+    database: Database,
+    journal: Journal,
+    directory: Directory,
+    ids: Ids,
+    books: Bookkeeping,
+    tracker: Tracker,
+    written: Callable[[Changes, Entry], None],
+    http_address: Callable[[], str],
+    clock: Callable[[], int],
+) -> DataServices:
+    """Builds them. `http_address()`: of the HTTP door, once it is open, without a last slash."""
+    links = ShortLinks(
+        database=database,
+        journal=journal,
+        ids=ids,
+        books=books,
+        tracker=tracker,
+        written=written,
+        base=lambda: config.links.url or http_address(),
+        clock=clock,
+        days=config.links.days,
+    )
+    return DataServices(
+        history=History(database=database, directory=directory, clock=clock),
+        summaries=Summaries(database=database, directory=directory),
+        lookups=Lookups(database=database, directory=directory, clock=clock),
+        short_links=links,
+    )
