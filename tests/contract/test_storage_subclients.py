@@ -1,0 +1,267 @@
+"""Trees of accounts, moves between purses and running totals, on both engines."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from tests.contract.rows import NOW, Books, final, finals, ids_of
+
+from heliograph.domain.accounts import AccountKind
+from heliograph.domain.messages import MessageState
+from heliograph.domain.subclients import MAX_DEPTH
+from heliograph.storage import accounts, currencies, ledger, subclients, totals
+from heliograph.storage.accounts import LoginTaken
+from heliograph.storage.journal import Entry
+from heliograph.storage.ledger import NotCovered
+from heliograph.storage.statements import INSERT_MESSAGES, INSERT_SUBMISSIONS
+from heliograph.storage.subclients import CurrencyInUse, InDebt, TooDeep
+
+MICROS = 10**6
+
+
+async def below(books: Books, login: str, parent_id: int, kind: AccountKind, **fields: Any) -> int:
+    """A new sub-client; its id."""
+    async with books.database.write() as connection:
+        return await subclients.create_subclient(
+            connection, login, parent_id=parent_id, kind=kind, now_ms=NOW, **fields
+        )
+
+
+async def look(books: Books, account_id: int) -> tuple[int, int, str]:
+    """(payer, plan, currency)."""
+    async with books.database.read() as connection:
+        account = await accounts.find_account(connection, account_id)
+    return account.payer_id, account.plan_id, account.currency
+
+
+async def set_rates(books: Books, **rates: int) -> None:
+    async with books.database.write() as connection:
+        await currencies.set_rates(connection, rates, now_ms=NOW)
+
+
+async def test_what_a_kind_means_follows_the_main_account(books: Books) -> None:
+    main = await books.account("main", plan_id=1)
+    own = await below(books, "own", main, AccountKind.OWN, plan_id=2)
+    plan = await below(books, "plan", own, AccountKind.SHARED_PLAN, plan_id=3)
+    shared = await below(books, "shared", plan, AccountKind.SHARED, plan_id=4)
+    balance = await below(books, "balance", shared, AccountKind.SHARED_BALANCE, plan_id=5)
+    login = await below(books, "login", balance, AccountKind.LOGIN)
+    assert [await look(books, id) for id in (own, plan, shared, balance, login)] == [
+        (own, 2, "RUR"),
+        (plan, 2, "RUR"),
+        (plan, 2, "RUR"),
+        (plan, 5, "RUR"),
+        (plan, 5, "RUR"),
+    ]
+    async with books.database.write() as connection:
+        await subclients.change_money(connection, own, now_ms=NOW, plan_id=7, currency="USD")
+        await subclients.change_money(connection, plan, now_ms=NOW, plan_id=8, currency="EUR")
+    assert [await look(books, id) for id in (own, plan, shared, balance, login)] == [
+        (own, 7, "USD"),
+        (plan, 7, "EUR"),  # its plan is not its own to change
+        (plan, 7, "EUR"),
+        (plan, 5, "EUR"),
+        (plan, 5, "EUR"),
+    ]
+    async with books.database.write() as connection:
+        await subclients.change_kind(connection, plan, AccountKind.SHARED, now_ms=NOW)
+    assert await look(books, login) == (own, 5, "USD")
+    assert await look(books, main) == (main, 1, "RUR")
+
+
+async def test_a_tree_has_a_bottom(books: Books) -> None:
+    at = await books.account("top")
+    for depth in range(MAX_DEPTH - 1):
+        at = await below(books, f"level{depth}", at, AccountKind.OWN)
+    with pytest.raises(TooDeep):
+        await below(books, "one too many", at, AccountKind.OWN)
+    with pytest.raises(LoginTaken):
+        await below(books, "top", at - 1, AccountKind.OWN)
+
+
+async def test_a_balance_that_is_given_up_goes_to_the_payer(books: Books) -> None:
+    main = await books.account("main", 100)
+    child = await below(books, "child", main, AccountKind.OWN)
+    async with books.database.write() as connection:
+        await ledger.move(connection, from_id=main, to_id=child, amount_micros=60, now_ms=NOW)
+        await accounts.open_electronic_purse(connection, child)
+        await ledger.pay(connection, -child, 7, now_ms=NOW)
+        await subclients.change_kind(connection, child, AccountKind.SHARED, now_ms=NOW)
+    assert [await books.balance(id) for id in (main, child, -main, -child)] == [100, 0, 7, 0]
+    other = await below(books, "other", main, AccountKind.OWN)
+    async with books.database.write() as connection:
+        await accounts.set_credit(connection, other, 50)
+        await ledger.pay(connection, other, -10, now_ms=NOW)
+    with pytest.raises(InDebt):
+        async with books.database.write() as connection:
+            await subclients.change_kind(connection, other, AccountKind.SHARED, now_ms=NOW)
+    assert (await books.audit()).problems == ()
+
+
+async def test_currencies_are_converted_and_nothing_is_made(books: Books) -> None:
+    await set_rates(books, RUR=MICROS, USD=81_350_000, KZT=170_001)
+    main = await books.account("main", 1_000 * MICROS)
+    child = await below(books, "child", main, AccountKind.OWN, currency="USD")
+    third = await below(books, "third", child, AccountKind.OWN, currency="KZT")
+    async with books.database.write() as connection:
+        for from_id, to_id, amount, is_taken in (
+            (main, child, 333_333_333, False),
+            (main, child, 1_000_001, True),
+            (child, third, 1_234_567, False),
+            (third, child, 7, True),
+            (child, main, 81_000_001, True),
+        ):
+            await ledger.move(
+                connection,
+                from_id=from_id,
+                to_id=to_id,
+                amount_micros=amount,
+                is_taken=is_taken,
+                now_ms=NOW,
+            )
+        with pytest.raises(ValueError, match="nothing"):
+            await ledger.move(connection, from_id=main, to_id=child, amount_micros=81, now_ms=NOW)
+        await subclients.change_money(connection, child, now_ms=NOW, currency="KZT")
+    with pytest.raises(NotCovered):
+        async with books.database.write() as connection:
+            await ledger.move(
+                connection, from_id=child, to_id=main, amount_micros=10**12, now_ms=NOW
+            )
+    # What everybody has is worth what there was, but for parts of a micro of each move.
+    worth = MICROS * await books.balance(main)
+    worth += 170_001 * (await books.balance(child) + await books.balance(third))
+    lost = 1_000 * MICROS * MICROS - worth
+    assert 0 <= lost < 10 * 81_350_000
+    assert (await books.audit()).problems == ()
+
+
+async def test_a_currency_does_not_change_under_messages(books: Books) -> None:
+    main = await books.account("main", 100)
+    [message] = ids_of(await books.journal.write(books.submission(main, price=10)))
+    with pytest.raises(CurrencyInUse):
+        async with books.database.write() as connection:
+            await subclients.change_money(connection, main, now_ms=NOW, currency="USD")
+    await books.journal.write(finals(final(message, 10)))
+    await set_rates(books, RUR=MICROS, USD=9 * MICROS)
+    async with books.database.write() as connection:
+        await accounts.set_credit(connection, main, 20)
+        await subclients.change_money(connection, main, now_ms=NOW, currency="USD")
+        assert await ledger.read_balance(connection, main) == (10, 2)
+    assert (await books.audit()).problems == ()
+
+
+async def test_the_audit_sees_a_move_that_is_not_fair(books: Books) -> None:
+    await set_rates(books, RUR=MICROS, USD=80 * MICROS)
+    main = await books.account("main", 8_000)
+    child = await below(books, "child", main, AccountKind.OWN, currency="USD")
+    async with books.database.write() as connection:
+        await ledger.move(connection, from_id=main, to_id=child, amount_micros=800, now_ms=NOW)
+    assert (await books.audit()).problems == ()
+    for tampering, rule in (
+        ("UPDATE moves SET taker_rate = taker_rate / 2", "worth the same"),
+        ("UPDATE moves SET giver_id = taker_id", "a transfer of the purse"),
+        ("UPDATE moves SET taken_micros = taken_micros + 1", "its two sides"),
+        ("DELETE FROM moves", "its two sides"),
+    ):
+        async with books.database.write() as connection:
+            await connection.execute(text(tampering))
+            report = await ledger.audit(connection)
+            await connection.rollback()
+            break_here = [p for p in report.problems if rule in p.rule]
+        assert break_here, tampering
+
+
+async def test_purses_of_one_account_are_apart(books: Books) -> None:
+    main = await books.account("main", 5)
+    async with books.database.write() as connection:
+        await accounts.open_electronic_purse(connection, main)
+        await accounts.open_electronic_purse(connection, main)
+        await ledger.pay(connection, -main, 30, now_ms=NOW)
+    async with books.database.read() as connection:
+        account = await accounts.find_account(connection, main)
+    assert account.electronic_id == -main
+    entries = [books.submission(main, price=20, payer_id=payer) for payer in (main, -main)]
+    await asyncio.gather(*map(books.journal.write, entries))
+    assert [entry.is_funded for entry in entries] == [False, True]
+    await books.journal.write(finals(final(ids_of(entries[1])[0], 15)))
+    assert (await books.balance(main), await books.balance(-main)) == (5, 15)
+    assert (await books.audit()).problems == ()
+
+
+def counted(entry: Entry, *, end: int | None = None) -> Entry:
+    """The entry with the totals that services would add."""
+    entry.totals = {}
+    (call,) = entry.rows[INSERT_SUBMISSIONS]
+    columns = INSERT_SUBMISSIONS.columns
+    type = call[columns.index("type")]
+    for row in entry.rows[INSERT_MESSAGES]:
+        values = dict(zip(INSERT_MESSAGES.columns, row, strict=True))
+        totals.add_message(
+            entry.totals,
+            (values["account_id"], 19_675, values["payer_id"], type, values["mccmnc"], "RUR"),
+            part_count=values["part_count"],
+            price_micros=values["price_micros"],
+            end=end,
+        )
+    return entry
+
+
+async def test_totals_count_what_was_written_and_only_once(books: Books) -> None:
+    main = await books.account("main", 100)
+    child = await below(books, "child", main, AccountKind.SHARED)
+    entries = [
+        counted(books.submission(child, ["1", "2"], price=10, parts=2, payer_id=main)),
+        counted(books.submission(child, ["3"], price=81, payer_id=main)),  # not covered
+        counted(books.submission(child, ["4"], price=5, payer_id=main)),
+    ]
+    await asyncio.gather(*map(books.journal.write, entries))
+    first, second = ids_of(entries[0])
+    key = next(iter(entries[0].totals or ()))
+    for _ in range(2):  # the second end of a message counts for nothing
+        ended = finals(final(first, 10), final(second, 0, state=MessageState.EXPIRED))
+        ended.ends = {first: (key, totals.DELIVERED), second: (key, totals.FAILED)}
+        await books.journal.write(ended)
+    async with books.database.read() as connection:
+        assert await totals.audit(connection) == []
+        (sums,) = await totals.sum_by_account(
+            connection, main, days=(19_675, 19_675), is_electronic=False
+        )
+        assert (sums.account_id, sums.sent, sums.spent_micros) == (child, 3, 15)
+        assert not await totals.sum_by_account(
+            connection, main, days=(0, 19_674), is_electronic=False
+        )
+        assert not await totals.sum_by_account(
+            connection, main, days=(0, 20_000), is_electronic=True
+        )
+        assert not await totals.sum_by_account(
+            connection, child, days=(0, 20_000), is_electronic=False
+        )
+    async with books.database.write() as connection:
+        await connection.execute(text("UPDATE totals SET delivered = delivered + 1"))
+        ((subject, column, difference),) = await totals.audit(connection)
+    assert (column, difference) == ("delivered", 1)
+    assert subject.startswith(f"account {child}, paid by {main}")
+
+
+async def test_what_was_paid_in(books: Books) -> None:
+    main = await books.account("main", 1_000)
+    child = await below(books, "child", main, AccountKind.OWN)
+    grandchild = await below(books, "grandchild", child, AccountKind.OWN)
+    async with books.database.write() as connection:
+        for from_id, to_id, amount in (
+            (main, child, 100),
+            (child, main, 10),
+            (child, grandchild, 50),  # what it hands on is not taken back
+        ):
+            await ledger.move(
+                connection, from_id=from_id, to_id=to_id, amount_micros=amount, now_ms=NOW
+            )
+        await ledger.pay(connection, child, 7, now_ms=NOW)
+        await ledger.pay(connection, child, 1_000, now_ms=NOW + 1)
+    async with books.database.read() as connection:
+        paid = await totals.paid_in(connection, main, span_ms=(NOW, NOW + 1), is_electronic=False)
+    assert sum(amount for _, _, amount in paid) == 97
+    assert {(id, code) for id, code, _ in paid} == {(child, "RUR")}
