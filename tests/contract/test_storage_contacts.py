@@ -1,0 +1,217 @@
+"""Contacts, groups and black lists on both engines, through the services that write them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from tests.contract.rows import NOW
+
+from heliograph.domain.accounts import Account
+from heliograph.domain.blacklists import BlackType
+from heliograph.domain.contacts import ContactFilter, ContactKind
+from heliograph.domain.refusals import Refusal
+from heliograph.domain.requests import Entry, SendRequest
+from heliograph.services.contacts import Contacts, Groups
+from heliograph.services.registers import Registers
+from heliograph.storage import accounts
+from heliograph.storage.database import Database
+
+PHONE = ContactKind.PHONE
+
+
+class Book:
+    """Two accounts with their contacts, and the registers of another process."""
+
+    def __init__(self, database: Database, mine: Account, other: Account) -> None:
+        directory: Any = SimpleNamespace(on_change=lambda _: None)
+        self.database = database
+        self.mine, self.other = mine, other
+        self.registers = Registers(database, directory, common_sender="")
+        self.remote = Registers(database, directory, common_sender="")
+        self.contacts = Contacts(database, self.registers)
+
+    async def add(self, *phones: str, groups: list[int] | None = None, **fields: str) -> Any:
+        rows = [(phone, fields) for phone in phones]
+        return await self.contacts.add(self.mine, PHONE, rows, group_ids=groups)
+
+    async def phones(self, account: Account | None = None, **wanted: Any) -> list[str]:
+        page = await self.contacts.page(account or self.mine, PHONE, ContactFilter(**wanted))
+        return [contact.address for contact in page]
+
+    async def sizes(self) -> dict[int, int]:
+        return {g.id: g.size for g in await self.contacts.groups(self.mine, PHONE)}
+
+
+@pytest.fixture
+async def book(database: Database) -> Book:
+    async with database.write() as connection:
+        for login in ("mine", "other"):
+            await accounts.create_account(connection, login, now_ms=NOW)
+    async with database.read() as connection:
+        mine = await accounts.find_account(connection, "mine")
+        other = await accounts.find_account(connection, "other")
+    return Book(database, mine, other)
+
+
+async def test_adding_again_gives_new_data_and_keeps_the_rest(book: Book) -> None:
+    first = await book.add("8 (916) 123-45-67", name="One", tags="a, b")
+    again = await book.add("+79161234567", name="Two")
+    assert first == again
+    (contact,) = await book.contacts.page(book.mine, PHONE, ContactFilter())
+    assert (contact.name, contact.tags, contact.groups) == ("Two", "a, b", ())
+    assert await book.add("nothing", "123") is Refusal.BAD_PARAMETERS
+    last = await book.add("79160000001", "79160000002", "79160000001")
+    found = await book.contacts.page(book.mine, PHONE, ContactFilter(address="79160000001"))
+    assert [c.id for c in found] == [last]
+
+
+async def test_groups_and_their_sizes(book: Book) -> None:
+    one, two = [g.id for g in await book.contacts.groups(book.mine, PHONE)]
+    await book.add("79160000001", "79160000002", groups=[one])
+    await book.add("79160000002", "79160000003", groups=[one, two])
+    assert await book.sizes() == {one: 3, two: 2}
+    assert await book.phones(group_id=two) == ["79160000002", "79160000003"]
+    move = book.contacts.move
+    assert await move(book.mine, PHONE, "79160000003", group_id=two, way=1) is None
+    assert await move(book.mine, PHONE, "79160000001", group_id=two, way=2) is None
+    assert await move(book.mine, PHONE, "79160000002", group_id=two, way=3) is None
+    assert await move(book.mine, PHONE, "79160000002", group_id=two, way=3) is None
+    assert await book.sizes() == {one: 2, two: 2}
+    assert await book.phones(group_id=0) == []
+    assert await book.contacts.delete(book.mine, PHONE, "79160000001") is None
+    assert await book.sizes() == {one: 1, two: 1}
+    assert await book.contacts.delete_group(book.mine, PHONE, one) is None
+    assert await book.phones(group_id=one) == []
+    assert await book.phones(group_id=0) == ["79160000002"]
+    made = await book.contacts.add_group(book.mine, PHONE, name="New", number="")
+    assert isinstance(made, int)
+    assert made not in (one, two)
+    # What was deleted does not come back.
+    assert one not in await book.sizes()
+
+
+async def test_filters(book: Book) -> None:
+    await book.add("79160000001", last_name="Петрова", first_name="Анна", comments="VIP 100%")
+    await book.add("79160000002", last_name="Петров", other_numbers="79169999999")
+    await book.add("79160000003", first_name="Петр", name="Shop_1")
+    assert await book.phones(full_name="ПЕТРОВА  анна") == ["79160000001"]
+    assert await book.phones(full_name="петров") == ["79160000001", "79160000002"]
+    assert await book.phones(full_name="анна") == []
+    assert await book.phones(search="0%") == ["79160000001"]
+    assert await book.phones(search="SHOP_") == ["79160000003"]
+    assert await book.phones(search="6999") == ["79160000002"]
+    assert await book.phones(address="79169999999") == []
+    assert await book.phones(full_name="петров", search="vip") == ["79160000001"]
+    ids = [c.id for c in await book.contacts.page(book.mine, PHONE, ContactFilter())]
+    assert await book.phones(after_id=ids[0], limit=1) == ["79160000002"]
+
+
+async def test_a_name_that_many_have_is_found_along_the_page(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heliograph.storage.contacts._MANY_NAMES", 3)
+    phones = [f"7916000000{at}" for at in range(8)]
+    await book.add(*phones[:6], last_name="Usual")
+    await book.add(*phones[6:], last_name="Rare")
+    assert await book.phones(full_name="usual", limit=5) == phones[:5]
+    assert await book.phones(full_name="rare") == phones[6:]
+
+
+async def test_a_change_of_address(book: Book) -> None:
+    (group, _) = [g.id for g in await book.contacts.groups(book.mine, PHONE)]
+    await book.add("79160000001", groups=[group], name="Kept")
+    await book.add("79160000002")
+    change = book.contacts.change
+    refusal = await change(
+        book.mine, PHONE, "79160000001", fields={}, new_addresses=["79160000002"]
+    )
+    assert refusal is Refusal.NOT_SAVED
+    fresh = ["79160000003", "79160000004"]
+    assert await change(book.mine, PHONE, "79160000001", fields={}, new_addresses=fresh) is None
+    assert await book.phones(group_id=group) == fresh
+    assert await book.phones(search="kept") == fresh
+    assert await change(book.mine, PHONE, "79160000001", fields={}) is Refusal.NOT_FOUND
+    assert await change(book.mine, PHONE, fresh[0], fields={"name": ""}, group_ids=[]) is None
+    assert await book.phones(search="kept") == fresh[1:]
+    assert await book.phones(group_id=group) == fresh[1:]
+
+
+async def test_nobody_reaches_anothers_contacts(book: Book) -> None:
+    (group, _) = [g.id for g in await book.contacts.groups(book.mine, PHONE)]
+    await book.add("79160000001", groups=[group])
+    contacts, other = book.contacts, book.other
+    assert await book.phones(other) == []
+    assert await book.phones(other, group_id=group) == []
+    assert await contacts.delete(other, PHONE, "79160000001") is Refusal.NOT_FOUND
+    assert await contacts.change(other, PHONE, "79160000001", fields={}) is Refusal.NOT_FOUND
+    assert await contacts.delete_group(other, PHONE, group) is Refusal.NOT_FOUND
+    assert await contacts.change_group(other, PHONE, group, {"name": "x"}) is Refusal.NOT_FOUND
+    rows = [("79160000009", {})]
+    assert await contacts.add(other, PHONE, rows, group_ids=[group]) is Refusal.NOT_FOUND
+    await contacts.add(other, PHONE, rows)
+    move = contacts.move(other, PHONE, "79160000009", group_id=group, way=2)
+    assert await move is Refusal.NOT_FOUND
+    assert await book.sizes() == {group: 1, group + 1: 0}
+
+
+async def test_black_lists_reach_every_process(book: Book) -> None:
+    black = "79160000001"
+    add, mine = book.contacts.add_black, book.mine
+    first = await add(mine, black, BlackType.SINGLE)
+    assert await add(mine, black, BlackType.SINGLE) == first
+    await add(mine, "79160000002", BlackType.ALL)
+    await add(mine, "foo@example.com", BlackType.MASS)
+    await book.remote.refresh()
+    for registers in (book.registers, book.remote):
+        listed = registers.black_list(mine.id)
+        assert listed is not None
+        assert listed.blocks(black, is_mass=False)
+        assert not listed.blocks(black, is_mass=True)
+        assert listed.blocks("79160000002", is_mass=True)
+        assert listed.blocks("FOO@example.com", is_mass=True)
+        assert not listed.blocks("foo@example.com", is_mass=False)
+        assert registers.black_list(book.other.id) is None
+    remove = book.contacts.remove_black
+    assert await remove(book.other, black, BlackType.SINGLE) is Refusal.NOT_FOUND
+    assert await remove(mine, black, BlackType.SINGLE) is None
+    assert await remove(mine, black, BlackType.SINGLE) is Refusal.NOT_FOUND
+    await remove(mine, "79160000002", BlackType.ALL)
+    await remove(mine, "foo@example.com", BlackType.MASS)
+    await book.remote.refresh()
+    assert book.registers.black_list(mine.id) is None
+    assert book.remote.black_list(mine.id) is None
+
+
+async def test_groups_as_recipients(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heliograph.services.contacts._BATCH", 2)
+    (first, _) = [g.id for g in await book.contacts.groups(book.mine, PHONE)]
+    number = await book.contacts.add_group(book.mine, PHONE, name="Shop", number=str(first))
+    assert isinstance(number, int)
+    phones = [f"79160000{at:03}" for at in range(45)]
+    await book.add(*phones, groups=[number])
+    await book.add("79161111111", groups=[first])
+    groups = Groups(book.database, account_by_id={book.mine.id: book.mine}.get, max_recipients=46)
+
+    async def expand(account: Account, *recipients: str) -> list[str] | Refusal:
+        request = SendRequest(account, [Entry(list(recipients), "text")], has_groups=True)
+        refusal = await groups.expand(request)
+        return request.entries[0].recipients if refusal is None else refusal
+
+    # The short number comes before the id.
+    assert await expand(book.mine, f"G{first}") == phones
+    assert await expand(book.mine, "79162222222", f"g{number}") == ["79162222222", *phones]
+    refused: tuple[tuple[str, ...], ...] = (
+        ("G99",),
+        (f"G{first}", "79162222222", "79162222223"),
+        (f"G{first + 1}",),
+    )
+    for recipients in refused:
+        assert await expand(book.mine, *recipients) is Refusal.BAD_PARAMETERS
+    assert await expand(book.other, f"G{number}") is Refusal.BAD_PARAMETERS
+    async with book.database.write() as connection:
+        await accounts.update_account(connection, book.other.id, parent_id=book.mine.id)
+        await accounts.change_settings(connection, book.other.id, {"fl[26]": "1"})
+        child = await accounts.find_account(connection, book.other.id)
+    assert await expand(child, f"G{number}") == phones
