@@ -117,7 +117,8 @@ class CampaignOrder:
 
     `text2` goes out as SMS, from `sender2`, to whom the first channel did not reach; `repeats`: who
     was not reached is sent the same once more, from `sender2`. `wants_cost`: the price is asked
-    for. `max_runs` 0: without end.
+    for. `max_runs` 0: without end. `zone`: IANA name of the zone of its times, when it has one; ''
+    means that of the request.
     """
 
     request: SendRequest
@@ -129,6 +130,7 @@ class CampaignOrder:
     sender2: str | None = None
     repeats: bool = False
     wants_cost: bool = False
+    zone: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -46,6 +46,7 @@ def keep_order(order: CampaignOrder, *, time: str) -> dict[str, Any]:
         "text2": order.text2,
         "sender2": order.sender2,
         "repeats": order.repeats,
+        "zone": order.zone,
     }
     if request.spread is not None:
         kept["spread"] = [request.spread.period_ms, request.spread.step_ms]

@@ -264,7 +264,7 @@ class CampaignRuns:
 
     @staticmethod
     def _following(campaign: Campaign, after_ms: int) -> int:
-        zone = zone_of(campaign.order.get("zone", ""), campaign.zone_minutes)
+        zone = zone_of(campaign.order["zone"], campaign.zone_minutes)
         # The first run was at the planned time, or with the order.
         anchor_ms = campaign.planned_at or campaign.created_at
         return next_run(campaign.repetition, anchor_ms, after_ms, zone)

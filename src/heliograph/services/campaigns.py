@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, tzinfo
 
 from heliograph.config import Config
 from heliograph.domain.accounts import Account
@@ -190,6 +191,10 @@ class Campaigns:
         zone_minutes = account.timezone_minutes
         if request.tz_minutes is not None:
             zone_minutes = request.tz_minutes
+        zone = zone_of(order.zone, zone_minutes)
+        # The clocks may be changed until then: twice, with the offset of now and of that time.
+        planned_at = parse_time(request.time, _offset_minutes(zone, now_ms), now_ms)
+        zone_minutes = _offset_minutes(zone, planned_at or now_ms)
         planned_at = parse_time(request.time, zone_minutes, now_ms)
         time = request.time
         if time[:1] in ("+", " "):  # counted from now, and not from when its messages are made
@@ -215,7 +220,6 @@ class Campaigns:
             run_at=planned_at or now_ms,
         )
         if order.repetition is not Repetition.ONCE:
-            zone = zone_of("", zone_minutes)
             starts_at = first_run(order.repetition, planned_at or now_ms, zone)
             if starts_at > now_ms:
                 campaign.state, campaign.run = CampaignState.WAITING, 0
@@ -301,6 +305,12 @@ class Campaigns:
         async with self._database.write() as connection:
             while await rows.remove_sources(connection, campaign.id, 1000):
                 pass
+
+
+def _offset_minutes(zone: tzinfo, at_ms: int) -> int:
+    offset = datetime.fromtimestamp(at_ms / 1000, zone).utcoffset()
+    assert offset is not None, "every zone here has an offset"
+    return offset // timedelta(minutes=1)
 
 
 def open_campaigns(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from heliograph.domain.campaigns import (
     SOURCE_RECIPIENTS,
@@ -153,7 +154,19 @@ def _read_order(call: Call) -> CampaignOrder:
         sender2=check_sender(sender2) if sender2 else None,
         repeats=read_flags(fields, "fl").get(5, False),
         wants_cost=bool(read_number(fields, "cost", 3)),
+        zone=_read_zone(fields),
     )
+
+
+def _read_zone(fields: dict[str, str]) -> str:
+    """The name in `tz`, '' when it is a number or absent. Raises ParameterError."""
+    name = fields.get("tz", "").strip()
+    if "/" not in name:
+        return ""
+    try:
+        return ZoneInfo(name).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ParameterError("tz: no such zone") from None
 
 
 def _check_text2(text: str) -> str:
@@ -165,9 +178,12 @@ def _check_text2(text: str) -> str:
 def _build(call: Call, name: str, value: str) -> SendRequest:
     """The request of the call with other recipients. Raises ParameterError."""
     known = call.parameters
+    change = {name: value}
+    if _read_zone(known.fields):
+        change["tz"] = ""  # a name, which other scripts do not know
     replaced = Parameters(
-        {**known.raw, name: value},
-        {**known.fields, name: value},
+        {**known.raw, **change},
+        {**known.fields, **change},
         charset=known.charset,
         files=known.files,
     )
