@@ -111,13 +111,21 @@ def test_every_command() -> None:
     assert [name for name, _ in iter_commands() if f"# {name}\n" not in page] == []
 
 
+def page_of(script: str) -> Path:
+    """The page that the list of scripts names for a script."""
+    row = re.search(
+        rf"^\| `/sys/{script}\.php` \|.*\]\(([\w-]+\.md)[)#]",
+        read(REFERENCE / "http-general.md"),
+        re.MULTILINE,
+    )
+    assert row, f"{script}.php is not in the list of http-general.md"
+    return REFERENCE / row[1]
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_every_endpoint(script: str) -> None:
-    """Each script is in the list, has a page, and its page tells what holds for all."""
-    general = read(REFERENCE / "http-general.md")
-    assert f"`/sys/{script}.php`" in general
-    assert f"(http-{script}.md)" in general
-    assert f"/sys/{script}.php" in read(REFERENCE / f"http-{script}.md")
+    """Each script is in the list, and the page named there is about it."""
+    assert f"{script}.php" in read(page_of(script))
 
 
 def test_every_other_address() -> None:
@@ -129,18 +137,21 @@ def test_every_parameter() -> None:
     """Whatever the HTTP door reads from a request is written down for those who send it."""
     door = ROOT / "src" / "heliograph" / "gateways" / "http"
     names = {name for path in door.rglob("*.py") for name in _FIELD.findall(read(path))}
-    pages = "\n".join(read(page) for page in REFERENCE.glob("http-*.md"))
+    pages = "\n".join(read(page) for page in REFERENCE.glob("*.md"))
     assert {"phones", "mes", "psw"} <= names
     assert {name for name in names if not re.search(rf"`{name}[`=]", pages)} == set()
 
 
-@pytest.mark.parametrize("refusal", Refusal, ids=lambda r: r.name)
-def test_every_refusal(refusal: Refusal) -> None:
-    """By the number and the text under which each script tells it."""
-    page = read(REFERENCE / "http-errors.md")
-    for table in ERRORS.values():
-        number, text = table[refusal]
-        assert re.search(rf"^\| {number} \| `{re.escape(text)}`", page, re.MULTILINE)
+@pytest.mark.parametrize("script", ERRORS)
+def test_every_refusal(script: str) -> None:
+    """By the number and the text that clients get: on the page of all errors or on the script's."""
+    pages = read(REFERENCE / "http-errors.md") + read(page_of(script))
+    told = {ERRORS[script][refusal] for refusal in Refusal}
+    assert {
+        (number, text)
+        for number, text in told
+        if not re.search(rf"^\| {number} \| `{re.escape(text)}`", pages, re.MULTILINE)
+    } == set()
 
 
 def test_every_status_and_every_code_in_it() -> None:

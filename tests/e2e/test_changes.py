@@ -19,8 +19,8 @@ from heliograph.storage import routing, tariffs
 from heliograph.storage.database import Database
 
 PHONE = "79164445566"
-# What is promised, and what a busy machine may add to it.
-WITHIN_S = 1.0 + 1.5
+# What is promised, and what a machine that is busy with other tests may add to it.
+WITHIN_S = 1.0 + 4.0
 
 
 @pytest.fixture(scope="module")
