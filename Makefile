@@ -43,6 +43,7 @@ bench: .venv/.run-ready  ## messages a second, CPU, latency, losses (ARGS=--help
 
 fuzz: .venv/.dev-ready  ## random octets against the parsers; SECONDS=60
 	$(BIN)/python tests/fuzz/smpp_framing.py --seconds $(or $(SECONDS),60)
+	$(BIN)/python tests/fuzz/smpp_door.py --seconds $(or $(SECONDS),60)
 
 crash: .venv/.dev-ready  ## kill -9 and cut links under load; prove that nothing was lost
 	$(BIN)/python bench/crash.py $(ARGS)

@@ -62,6 +62,8 @@ from heliograph.protocols.smpp.session import SessionConfig, SmscSession
 
 __all__ = ["Connection", "Owner"]
 
+# Shared by all connections: what is read is taken out before the loop reads again.
+_READ_BUFFER = memoryview(bytearray(16 * 1024))
 # Beyond it what waits in the socket's buffer of ours stops the reading.
 _WRITE_HIGH = 256 * 1024
 # A client that reads nothing for so long is closed.
@@ -132,7 +134,7 @@ class Counters:
         self.statuses: dict[tuple[int, int], int] = {}
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """Made by the server for every connection. `number` tells them apart for people."""
 
     def __init__(self, owner: Owner, number: int, *, is_tls: bool) -> None:
@@ -183,8 +185,14 @@ class Connection(asyncio.Protocol):
         if not self._owner.connected(self):
             self._transport.abort()
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next read goes. Its size bounds a turn: one client's flood must not keep the
+        loop from the others."""
+        return _READ_BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Handles every PDU of a read in one pass."""
+        data = bytes(_READ_BUFFER[:nbytes])
         if self._trace is not None:
             self._show("in", data)
         now_ms = 0

@@ -1,0 +1,178 @@
+"""Throws damaged SMPP at a running gateway, beside a neighbour that does everything right.
+
+The invariants: *the gateway goes on serving the neighbour, whose p99 stays below twice the quiet
+figure (or below a floor that hides the noise of a shared machine); its memory stays flat; its log
+shows no traceback.*
+
+    python tests/fuzz/smpp_door.py --seconds 600 [--seed 1]
+
+The seed is printed first; the same seed throws the same octets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import random
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from tests.fuzz.smpp_framing import make_segment
+from tests.harness.esme import Esme
+from tests.harness.gateway import LOGIN, PASSWORD, Gateway
+
+from heliograph.protocols.smpp import BindTransceiver, SubmitSm, encode
+
+ATTACKERS = 4
+NEIGHBOUR_PAUSE_S = 0.02
+QUIET_S = 5.0
+# A latency below it says more about the machine than about the gateway.
+FLOOR_S = 0.05
+# What caches and pools may add once they are warm.
+MEMORY_MB = 60
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    raise ProcessLookupError(pid)
+
+
+def p99(values: list[float]) -> float:
+    """The value below which 99 of 100 are."""
+    return sorted(values)[int(len(values) * 0.99)]
+
+
+async def behave(port: int, until: float) -> list[float]:
+    """Sends one message after the other; latencies of the answers."""
+    esme = await Esme.bind(port, "neighbour", PASSWORD)
+    latencies = []
+    number = 0
+    while time.monotonic() < until:
+        number += 1
+        pdu = SubmitSm(
+            source_addr="good", destination_addr="79161234567", short_message=b"n%d" % number
+        )
+        began = time.monotonic()
+        answer = await esme.ask(pdu)
+        assert answer.command_status == 0, answer
+        latencies.append(time.monotonic() - began)
+        esme.log.clear()
+        await asyncio.sleep(NEIGHBOUR_PAUSE_S)
+    await esme.close()
+    return latencies
+
+
+async def attack(port: int, rng: random.Random, until: float) -> int:
+    """Connects, says something wrong, goes; how often."""
+    lives = 0
+    while time.monotonic() < until:
+        lives += 1
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(5):
+                await live_once(port, rng)
+        await asyncio.sleep(rng.random() * 0.02)
+    return lives
+
+
+async def live_once(port: int, rng: random.Random) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        if rng.random() < 0.7:
+            password = PASSWORD[:8] if rng.random() < 0.05 else "attack12"
+            writer.write(encode(BindTransceiver(system_id=LOGIN, password=password), 1))
+            await asyncio.wait_for(reader.read(4096), 3)
+        for _ in range(rng.randint(1, 20)):
+            segment = make_segment(rng)
+            for _ in range(rng.choice((1, 1, 1, 200))):
+                writer.write(segment)
+            await writer.drain()
+            if rng.random() < 0.3:
+                await asyncio.wait_for(reader.read(65_536), 0.05)
+    except TimeoutError:
+        pass
+    finally:
+        writer.transport.abort()
+
+
+async def attack_all(port: int, seed: int, seconds: float) -> int:
+    until = time.monotonic() + seconds
+    rngs = [random.Random(seed + n) for n in range(ATTACKERS)]
+    return sum(await asyncio.gather(*(attack(port, rng, until) for rng in rngs)))
+
+
+async def run(gateway: Gateway, seconds: float, seed: int) -> None:
+    quiet = p99(await behave(gateway.smpp, time.monotonic() + QUIET_S))
+    until = time.monotonic() + seconds
+    warm = 0.0
+
+    async def watch() -> None:
+        nonlocal warm
+        # The first fifth warms up caches, pools and the memory of receipts.
+        await asyncio.sleep(max(seconds / 5, 2))
+        warm = resident_mb(gateway.pid)
+
+    watching = asyncio.create_task(watch())
+    # In a process of their own: what they compute must not count as latency.
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        attacking = pool.submit(_attack, gateway.smpp, seed, seconds)
+        latencies = await behave(gateway.smpp, until)
+        lives = await asyncio.wrap_future(attacking)
+    watching.cancel()
+    last = resident_mb(gateway.pid)
+    print(
+        f"smpp_door: {lives} connections; neighbour p99 {p99(latencies) * 1000:.1f} ms "
+        f"(quiet {quiet * 1000:.1f}); memory {warm:.0f} -> {last:.0f} MB",
+        flush=True,
+    )
+    assert p99(latencies) < max(2 * quiet, FLOOR_S), "the neighbour suffers"
+    assert last < warm + MEMORY_MB, "the memory grows"
+
+
+def _attack(port: int, seed: int, seconds: float) -> int:
+    os.nice(15)
+    return asyncio.run(attack_all(port, seed, seconds))
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Fuzz the SMPP door of a running gateway.")
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--seed", type=int, default=None, help="default: from the clock")
+    arguments = parser.parse_args()
+    seed = time.time_ns() % 2**32 if arguments.seed is None else arguments.seed
+    print(f"smpp_door: seed {seed}, {arguments.seconds:g} s", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        gateway = Gateway(
+            Path(folder) / "data",
+            "limits.enforce=false",
+            "limits.duplicates=false",
+            "smpp.max_binds=50",
+            "smpp.bind_s=5",
+            doors=("smpp",),
+        )
+        gateway.create_account()
+        gateway.cli("account", "set", LOGIN, "--smpp-password", "attack12")
+        gateway.create_account("neighbour")
+        gateway.start()
+        try:
+            asyncio.run(run(gateway, arguments.seconds, seed))
+        finally:
+            code = gateway.stop()
+        log = gateway.output.read_text()
+        assert "Traceback" not in log, log[-5000:]
+        assert code == 0
+
+
+if __name__ == "__main__":
+    main()
