@@ -114,7 +114,8 @@ class Groups:
 class Contacts:
     """The use cases of the address book, always within one account."""
 
-    def __init__(self, database: Database, registers: Registers) -> None:
+    def __init__(self, database: Database, registers: Registers | None = None) -> None:
+        """`registers` None: of another process, which notices changes by itself."""
         self._database = database
         self._registers = registers
         self._begun: set[int] = set()
@@ -285,7 +286,7 @@ class Contacts:
 
     async def add_black(self, account: Account, address: str, type: BlackType) -> int | Refusal:
         """Puts an address on the black list; the entry's id."""
-        listed = self._registers.black_list(account.id)
+        listed = self._registers.black_list(account.id) if self._registers else None
         if listed is not None and len(listed) >= _MAX_BLACK:
             return Refusal.NOT_SAVED
         key = black_key(address, type)
@@ -293,7 +294,8 @@ class Contacts:
             id, version = await blacklists.add_entry(
                 connection, account.id, address=address, key=key
             )
-        self._registers.black_changed(account.id, key, is_added=True, version=version)
+        if self._registers is not None:
+            self._registers.black_changed(account.id, key, is_added=True, version=version)
         return id
 
     async def remove_black(self, account: Account, address: str, type: BlackType) -> Refusal | None:
@@ -303,7 +305,8 @@ class Contacts:
             version = await blacklists.remove_entry(connection, account.id, key)
         if not version:
             return Refusal.NOT_FOUND
-        self._registers.black_changed(account.id, key, is_added=False, version=version)
+        if self._registers is not None:
+            self._registers.black_changed(account.id, key, is_added=False, version=version)
         return None
 
     # ----------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ __all__ = [
     "find_code",
     "find_sender",
     "list_senders",
+    "read_document",
     "put_sender",
     "set_operators",
     "set_sender_state",
@@ -267,6 +268,18 @@ async def documents_of(connection: AsyncConnection, sender_id: int) -> list[Docu
         .order_by(table.id)
     )
     return [Document(**row._asdict()) for row in rows]
+
+
+async def read_document(
+    connection: AsyncConnection, sender_id: int, document_id: int
+) -> bytes | None:
+    """The contents of a document of a name."""
+    content: bytes | None = await connection.scalar(
+        select(sender_documents.c.content).where(
+            sender_documents.c.id == document_id, sender_documents.c.sender_id == sender_id
+        )
+    )
+    return content
 
 
 async def find_code(connection: AsyncConnection, account_id: int, number: str) -> Code | None:
