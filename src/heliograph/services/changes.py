@@ -236,6 +236,11 @@ class Bookkeeping:
         )
         self.put_event(changes, event)
 
+    def is_told_incoming(self, account_id: int) -> bool:
+        """Whether the account's handler gets messages from handsets."""
+        account = self._directory.account_by_id(account_id)
+        return account is not None and account.is_told_incoming
+
     def _tell_sessions(self, changes: Changes, message: Message, options: dict[str, Any]) -> None:
         submission = message.submission
         for wished in wishes_of(options, submission.client_ref):

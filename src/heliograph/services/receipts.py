@@ -194,6 +194,8 @@ class Receipts:
             )
             if account_id:
                 by_session = self._has_incoming_sessions(account_id)
+                if not by_session and not self._books.is_told_incoming(account_id):
+                    continue
                 payload = incoming_payload(
                     incoming_id=incoming_id,
                     source=message.source,
