@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import time
 import urllib.parse
@@ -380,3 +381,53 @@ def test_killed_in_the_middle_of_a_large_list(tmp_path: Path) -> None:
         query = "SELECT count(*), count(DISTINCT recipient) FROM messages"
         assert connection.execute(query).fetchone() == (20_000, 20_000)
         assert connection.execute("SELECT count(*) FROM campaign_sources").fetchone() == (0,)
+
+
+def examples(page: Path) -> list[tuple[str, str, bytes | None, str]]:
+    """What the page shows, in its order: (path, method, body, reply)."""
+    text = page.read_text(encoding="utf-8").partition("## Examples")[2]
+    found = []
+    for block in re.findall(r"^```\n(.*?)\n```$", text, re.MULTILINE | re.DOTALL):
+        request, *rest = block.split("\n")
+        body = None
+        if request.startswith("POST "):
+            body, request = rest.pop(0).encode(), request.removeprefix("POST ")
+        found.append((request, "GET" if body is None else "POST", body, "\n".join(rest)))
+    return found
+
+
+def without_moments(text: str) -> str:
+    return re.sub(r"\d\d\.\d\d\.\d{4} \d\d:\d\d:\d\d", "(a moment)", text)
+
+
+def test_examples_of_the_reference(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / "http-jobs.md"
+    gateway = Gateway(tmp_path / "data", *UNLIMITED)
+    gateway.create_account()
+    gateway.start()
+    try:
+        shown = examples(page)
+        assert len(shown) >= 10
+        for path, method, body, expected in shown:
+            if "get_all" in path:
+                for id in (1_000_001, 1_000_002, 1_000_004):
+                    finished(gateway, id)
+            reply = gateway.request(path, body)[1].decode()
+            assert without_moments(reply) == without_moments(expected), (method, path)
+    finally:
+        assert gateway.stop() == 0
+
+
+def test_command_line(gateway: Gateway) -> None:
+    id = add(gateway, f"{PHONE},79167770002", time="+60", name="From the command line")
+    shown = json.loads(gateway.cli("campaign", "show", str(id), "--json", "--text"))
+    assert (shown["state"], shown["recipients"], shown["made"]) == ("sending", 2, 2)
+    assert (shown["text"], shown["account"], shown["cost"]) == ("Hello", LOGIN, "2.00")
+    listed = json.loads(gateway.cli("campaign", "list", "--active", "--json"))
+    assert id in [each["id"] for each in listed]
+    assert "being stopped" in gateway.cli("campaign", "cancel", str(id))
+    wait_for(lambda: gateway.status(id, PHONE)["status"] == -2, timeout_s=10)
+    assert jobs(gateway, "get", id=id)["status"] == -2
+    wait_for(lambda: "cancelled" in gateway.cli("campaign", "show", str(id)), timeout_s=10)
+    gateway.cli("campaign", "cancel", "77", check=False)
+    assert str(id) not in gateway.cli("campaign", "list", "--account", "other")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, case, delete, func, literal_column, select
+from sqlalchemy import ColumnElement, case, delete, func, literal_column, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.campaigns import (
@@ -55,6 +55,7 @@ __all__ = [
     "next_held",
     "open_chunks",
     "open_messages",
+    "order_stop",
     "read_source",
     "remove_orphans",
     "remove_sources",
@@ -183,6 +184,18 @@ async def active_states(connection: AsyncConnection) -> dict[int, CampaignState]
     return {id: CampaignState(state) for id, state in rows.all()}
 
 
+async def order_stop(connection: AsyncConnection, campaign_id: int) -> bool:
+    """Tells whoever runs a campaign to stop it; False: it has ended, or there is none. Once told,
+    it stays so: no progress of a run takes it back."""
+    running = campaigns.c.state < int(CampaignState.STOPPING)
+    done = await connection.execute(
+        update(campaigns)
+        .where(campaigns.c.id == campaign_id, running)
+        .values(state=int(CampaignState.STOPPING))
+    )
+    return done.rowcount > 0
+
+
 async def list_views(
     connection: AsyncConnection,
     *,
@@ -192,6 +205,7 @@ async def list_views(
     since_ms: int = 0,
     until_ms: int | None = None,
     limit: int = 10_000,
+    is_active: bool = False,
     with_deleted: bool = False,
 ) -> list[CampaignView]:
     """Campaigns as their owners see them, newest `limit`, oldest of them first."""
@@ -204,6 +218,8 @@ async def list_views(
         query = query.where(campaigns.c.created_at >= since_ms)
     if until_ms is not None:
         query = query.where(campaigns.c.created_at < until_ms)
+    if is_active:
+        query = query.where(_ACTIVE)
     if not with_deleted:
         query = query.where(campaigns.c.is_deleted == 0)
     found = [_campaign(row._mapping) for row in await connection.execute(query)]
