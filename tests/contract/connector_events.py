@@ -25,6 +25,7 @@ class Recorder:
         self.outcomes: list[tuple[Part, Outcome]] = []
         self.receipts: list[ReceiptReport] = []
         self.incoming: list[Incoming] = []
+        self.calls: list[IncomingCall] = []
         self.calls: Counter[str] = Counter()
         self.is_storing = True
         self.hold_stored = False
@@ -61,6 +62,10 @@ class Recorder:
         if self.is_storing:
             self.incoming += messages
         self._note("incoming")
+
+    def report_call(self, connector: Connector, call: IncomingCall) -> None:
+        self.calls.append(call)
+        self._note("call")
 
     def report_ready(self, connector: Connector) -> None:
         self.ready += 1

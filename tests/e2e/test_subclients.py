@@ -453,3 +453,88 @@ def test_the_log_of_requests(server: Gateway) -> None:
     )
     assert "secret" not in str(lines)
     assert any("send: " in str(each) and "error 3" in str(each) for each in lines)
+
+
+def test_nobody_reaches_what_is_not_theirs(server: Gateway) -> None:
+    """Every operation by: a stranger, the sub-client itself, its sister, its own sub-client."""
+    who = {"login": "head", "psw": "mypassword"}
+    add(server, "head")
+    ask(server, "pay=1&user=head&sum=100")
+    target = add(server, "prey", "phone=79161234567", **who)
+    add(server, "sister", **who)
+    ask(server, "pay=1&user=prey&sum=50", **who)
+    prey = {"login": "prey", "psw": "mypassword"}
+    add(server, "beneath", **prey)
+    add(server, "strange")
+    sent = call(server, "send", "prey", phones=PHONE, mes="hello")
+    before = balance(server, "prey")
+    operations = {
+        "chg=1&user=prey&phone=79990000000": 6,
+        "chg=1&user=prey&password=stolen-1": 6,
+        "chg=1&user=prey&new_login=stolen": 6,
+        "chg=1&user=prey&pswc=mypassword&fl2[10]=1": 6,
+        "pay=1&user=prey&sum=-1": 6,
+        "pay=1&user=prey&sum=-1&balance2=1": 6,
+        "pay=1&user=prey&sum=0.01": 6,
+        "get_stat=1&user=prey": 6,
+        f"get_stat=1&user_id={target}": 3,
+        "get_stat_all=1&user=prey": 6,
+        f"get_stat_all=1&user_id={target}": 3,
+    }
+    for login in ("strange", "sister", "beneath", "alex"):
+        psw = "123" if login == "alex" else "mypassword"
+        for query, number in operations.items():
+            assert ask(server, f"{query}&fmt=1", login=login, psw=psw) == f"0,-{number}", (
+                login,
+                query,
+            )
+        for list_of in ("reseller=0", "reseller=1"):
+            assert "prey" not in ask(server, f"get_stat=1&{list_of}", login=login, psw=psw)
+        seen = call(server, "status", login, psw, phone=PHONE, id=sent["id"])
+        assert seen["status"] == -3 or login != "sister"
+        assert (
+            ask_json(server, "add=1&user=prey&password=mypassword", login=login, psw=psw)[
+                "error_code"
+            ]
+            == 8
+        )  # the login is taken, and nothing more is told
+    # Of itself it sees nothing there, and takes nothing from whoever is above it.
+    for query, number in (
+        ("pay=1&user=prey&sum=1", 6),
+        ("pay=1&user=head&sum=-1", 6),
+        ("chg=1&user=head&fl[27]=0", 6),
+        ("get_stat=1&user=head", 6),
+        ("chg=1&user=prey&fmts=", 5),
+    ):
+        assert ask(server, f"{query}&fmt=1", **prey) == f"0,-{number}", query
+    assert balance(server, "prey") == before
+    assert [each["login"] for each in stat(server, "reseller=1", **who)] == ["prey", "sister"]
+
+
+def test_many_payments_at_once(server: Gateway) -> None:
+    """Ten connections take the same money: it is there once."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    add(server, "purse")
+    add(server, "pocket", login="purse", psw="mypassword")
+    ask(server, "pay=1&user=purse&sum=10")
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(
+            pool.map(
+                lambda _: ask(
+                    server, "pay=1&user=pocket&sum=3&fmt=1", login="purse", psw="mypassword"
+                ),
+                range(10),
+            )
+        )
+    assert sorted(answers) == ["0,-10"] * 7 + ["OK"] * 3
+    assert (balance(server, "purse"), balance(server, "pocket")) == ("1.00", "9.00")
+
+
+def test_an_api_key_manages_sub_clients(server: Gateway) -> None:
+    key = json.loads(server.cli("account", "key", "create", "alex", "--json"))["key"]
+    reply = server.get(f"/sys/users.php?apikey={key}&add=1&user=bykey&password=mypassword&fmt=3")
+    assert "id" in json.loads(reply)
+    body = json.dumps({"apikey": key, "chg": 1, "user": "bykey", "fio": "Иван"}).encode()
+    done = server.request("/rest/users/", body, {"Content-Type": "application/json"})
+    assert json.loads(done[1]) == {"result": "OK"}

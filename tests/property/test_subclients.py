@@ -169,7 +169,7 @@ async def drive(
                 work: Callable[[int, int, int], Awaitable[None]] = getattr(family, name)
                 at_once.append(work(a, b, c))
         await asyncio.gather(*at_once)
-        await rig.until(lambda: not rig.runtime.journal.depth)
+        await rig.until(lambda: not rig.runtime.base.journal.depth)
         async with rig.runtime.database.snapshot() as connection:
             assert (await proof.prove(connection)).problems == ()
             rows = await connection.execute(select(balances))

@@ -78,7 +78,7 @@ class Lists:
 
     async def deliver(self, *recipients: str, err: int = 0) -> None:
         """Delivers what the puppet has taken; those to `recipients` fail."""
-        tracker = self.rig.runtime.receipts._tracker
+        tracker = self.rig.runtime.engine.receipts._tracker
         parts = [p for m in list(tracker.live.values()) for p in m.parts if p.external_id]
         for part in parts:
             state = MessageState.DELIVERED

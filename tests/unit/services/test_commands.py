@@ -20,9 +20,9 @@ async def hear(rig: Rig, text: str, source: str = PHONE) -> bool:
     """A message from a handset; whether it was stored."""
     stored: list[bool] = []
     message = Incoming(source=source, destination="5555", text=text, received_at=1)
-    rig.runtime.receipts.report_incoming(1, [message], stored.append)
+    rig.runtime.engine.receipts.report_incoming(1, [message], stored.append)
     await rig.until(lambda: bool(stored))
-    await rig.runtime.commands.drain()
+    await rig.runtime.services.commands.drain()
     return stored[0]
 
 

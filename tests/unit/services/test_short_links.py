@@ -15,7 +15,7 @@ DAY_MS = 86_400_000
 
 
 def links_of(rig: Rig) -> ShortLinks:
-    return rig.runtime.data.short_links
+    return rig.runtime.services.data.short_links
 
 
 async def send(rig: Rig, connector: PuppetConnector, target: str) -> tuple[str, str]:

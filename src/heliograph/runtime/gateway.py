@@ -1,0 +1,183 @@
+"""One running gateway: storage first, then what sends, then what takes in; ended the other way
+round, so that nothing is accepted that can not be stored and nothing is sent whose outcome can not
+be written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import gc
+import json
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import IO, Any
+
+from heliograph.config import Config
+from heliograph.observability import Metrics, compose_health
+from heliograph.runtime.doors import Doors
+from heliograph.runtime.engine import Engine, build_engine
+from heliograph.runtime.foundation import Foundation, lay_foundation, now_ms
+from heliograph.runtime.services import Services, build_services
+from heliograph.runtime.upstreams import Upstreams
+from heliograph.services.administration import ensure_first_account
+from heliograph.services.directory import Directory
+from heliograph.services.dispatch import Dispatch
+from heliograph.services.retention import Retention
+from heliograph.storage.database import Database, sqlite_url
+from heliograph.storage.migration import upgrade
+
+__all__ = ["AlreadyRunning", "Runtime", "Welcome"]
+
+# Makes what a new installation shows once, of the first account's password and the HTTP port.
+Welcome = Callable[[str, int | None], str]
+Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+
+
+class AlreadyRunning(OSError):
+    """Another server works in this data folder."""
+
+
+class Runtime:
+    """`start`, and then `stop`, once each."""
+
+    base: Foundation
+    engine: Engine
+    services: Services
+    doors: Doors
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        announce: Callable[[str], None] = print,
+        welcome: Welcome = lambda password, _port: f"first start: password {password}",
+    ) -> None:
+        """`announce` shows a line to the person who started the program."""
+        self.config = config
+        self.metrics = Metrics()
+        self._announce = announce
+        self._welcome = welcome
+        self._lock: IO[str] | None = None
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def database(self) -> Database:
+        """The open database."""
+        return self.base.database
+
+    @property
+    def directory(self) -> Directory:
+        """The configuration in use."""
+        return self.base.directory
+
+    @property
+    def dispatch(self) -> Dispatch:
+        """What drives the connectors."""
+        return self.engine.dispatch
+
+    async def start(self) -> None:
+        """Opens everything. Raises OSError, StorageDown, ConfigError."""
+        config = self.config
+        data_dir = config.server.data_dir
+        data_dir.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock_folder(data_dir)
+        database = Database(config.database.url or sqlite_url(data_dir))
+        await upgrade(database)
+        password = await ensure_first_account(database, now_ms=now_ms())
+        self.base = await lay_foundation(config, database, self.metrics)
+        self.engine = build_engine(self.base)
+        self.doors = Doors(self.base, self._announce)
+        self.services = await build_services(self.base, self.engine, self.doors.http_address)
+        self._upstreams = Upstreams(self.directory, self.dispatch, drain_s=config.server.drain_s)
+        self.directory.on_change(self._upstreams.sync_soon)
+        self._watch_queues()
+        await self._upstreams.sync()
+        await self.services.pieces.load()
+        self.engine.start()
+        self.services.data.start(self.services.submit)
+        await self.services.campaigns.runs.start()
+        self._start_upkeep()
+        await self.doors.open(self.services, health=self.health, metrics=self._render_metrics)
+        (data_dir / "ports.json").write_text(json.dumps(self.doors.ports))
+        if password is not None:
+            self._announce(self._welcome(password, self.doors.ports["http"]))
+        gc.collect()
+        gc.freeze()
+
+    async def stop(self) -> None:
+        """Takes nothing new, waits for what is on its way (server.drain_s), closes."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.config.server.data_dir / "ports.json").unlink()
+        await self.doors.close(self.config.server.drain_s)
+        self._stopping.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.engine.clockwork.stop()
+        await self.services.data.stop()
+        await self.services.campaigns.runs.stop()
+        await self._upstreams.stop()
+        await self.engine.receipts.drain()
+        await self.services.commands.drain()
+        await self.engine.webhooks.stop()
+        await self.services.pieces.stop()
+        await self.engine.deliveries.stop()
+        self.services.authentication.close()
+        await self.base.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    def health(self) -> dict[str, Any]:
+        """What /health shows."""
+        journal = self.base.journal
+        return compose_health(
+            {
+                "journal": lambda: "the database can not be written" if journal.is_down else "",
+                "connectors": self._upstreams.trouble,
+            }
+        )
+
+    def _start_upkeep(self) -> None:
+        """What runs beside the messages, each until the stop."""
+        retention = Retention(database=self.database, directory=self.directory, clock=now_ms)
+        upkeep: dict[str, Work] = {
+            "directory": self.directory.run,
+            "registers": self.services.registers.run,
+            "request log": self.services.request_log.run,
+            "day counts": self.services.day_counts.run,
+            "retention": retention.run,
+        }
+        for name, work in upkeep.items():
+            self._tasks.append(asyncio.create_task(work(self._stopping), name=name))
+
+    def _watch_queues(self) -> None:
+        queues: dict[str, Callable[[], int]] = {
+            "journal": lambda: self.base.journal.depth,
+            "dispatch": self.engine.waiting_parts,
+            "callbacks": lambda: self.engine.webhooks.depth,
+            "deliveries": lambda: self.engine.deliveries.depth,
+            "pieces": lambda: self.services.pieces.depth,
+            "lists": lambda: self.services.campaigns.runs.depth,
+        }
+        for name, depth in queues.items():
+            self.metrics.watch_queue(name, depth)
+
+    def _render_metrics(self) -> bytes:
+        self.metrics.set_binds(self._upstreams.count_binds())
+        if (binds := self.doors.count_smpp_binds()) is not None:
+            self.metrics.set_smpp_binds(binds)
+        return self.metrics.render()
+
+
+def _lock_folder(data_dir: Path) -> IO[str]:
+    """Holds the data folder: two servers on one SQLite file would both claim its parts."""
+    handle = (data_dir / "lock").open("a")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        handle.close()
+        raise AlreadyRunning(
+            f"another heliograph serves from {data_dir}; stop it or choose another --data"
+        ) from error
+    return handle
