@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from heliograph.config_services import Links
+from heliograph.config_services import Calls, Links
 
 __all__ = [
     "FILE_NAME",
@@ -367,6 +367,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     sending: Sending = Sending()
     moderation: Moderation = Moderation()
     links: Links = Links()
+    calls: Calls = Calls()
     log: Log = Log()
 
 

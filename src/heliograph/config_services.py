@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-__all__ = ["Links"]
+__all__ = ["Calls", "Links"]
 
 
 class Links(Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,3 +21,15 @@ class Links(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = ""
     days: Annotated[int, Meta(ge=1, le=3650, description="How long a short link lives.")] = 365
+
+
+class Calls(Struct, frozen=True, forbid_unknown_fields=True):
+    """Numbers that people call to confirm theirs (`wait_call.php`)."""
+
+    numbers: Annotated[
+        list[Annotated[str, Meta(pattern="^[1-9][0-9]{9,14}$")]],
+        Meta(
+            description="Numbers whose calls a connector reports, as `79581112233`; none: "
+            "`wait_call.php` refuses."
+        ),
+    ] = []

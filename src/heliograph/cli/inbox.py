@@ -113,6 +113,30 @@ def send(
         click.echo(f"incoming message {incoming_id} stored")
 
 
+@inbox.command("call")
+@click.argument("source", metavar="FROM")
+@click.argument("destination", metavar="[TO]", required=False, default="")
+@with_installation
+def call(place: Installation, source: str, destination: str) -> None:
+    """Call the service number TO from the handset FROM, and let it ring.
+
+    Whoever waits for that call (wait_call.php) is told by the running server. Without TO: whatever
+    number the person was told to call.
+
+    \b
+    Example:
+      heliograph inbox call 79161234567
+      heliograph inbox call 79161234567 79581112233
+    """
+    from heliograph.domain.numbering import normalise_recipient
+    from heliograph.storage.calls import add_arrival
+
+    phone = normalise_recipient(source) or source
+    now_ms = time.time_ns() // 1_000_000
+    place.write(lambda c: add_arrival(c, "call", source=phone, destination=destination, at=now_ms))
+    click.echo(f"{phone} has called")
+
+
 async def _choose_account(database: Database, destination: str, login: str | None) -> Account:
     """The account that was named, the number's owner, or the only account there is."""
     from heliograph.storage import accounts, numbering

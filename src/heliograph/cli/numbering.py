@@ -142,6 +142,34 @@ def assign(place: Installation, number: str, login: str) -> None:
     click.echo(f"what is written to {number} belongs to {login}")
 
 
+@numbering.command("offer")
+@click.argument("number")
+@click.argument("rent")
+@with_installation
+def offer(place: Installation, number: str, rent: str) -> None:
+    """Let accounts rent the service NUMBER for RENT a month (receive_phones.php).
+
+    RENT is in the reference currency of the installation. A number that is rented already costs
+    that much from its next month on.
+
+    \b
+    Example:
+      heliograph numbering offer 79581112233 500
+    """
+    from heliograph.domain.money import parse_micros
+    from heliograph.storage.rentals import offer_number
+
+    try:
+        micros = parse_micros(rent)
+    except ValueError as error:
+        raise Failure(str(error), ExitCode.USAGE) from None
+    if micros <= 0:
+        raise Failure("a rent is above zero", ExitCode.USAGE)
+    if not place.write(lambda c: offer_number(c, number, micros)):
+        raise Failure(f"{number} was given to an account; release it first")
+    click.echo(f"{number} can be rented for {rent} a month")
+
+
 @numbering.command("release")
 @click.argument("number")
 @with_installation

@@ -24,6 +24,7 @@ __all__ = [
     "Connector",
     "ConnectorEvents",
     "Incoming",
+    "IncomingCall",
     "Outcome",
     "OutcomeKind",
     "ReceiptReport",
@@ -109,6 +110,15 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingCall:
+    """A call from a handset to a number."""
+
+    source: str
+    destination: str
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BindStatus:
     """One session with the upstream, for people and metrics.
 
@@ -151,6 +161,9 @@ class ConnectorEvents(Protocol):
         self, connector: Connector, messages: Sequence[Incoming], on_stored: Callable[[bool], None]
     ) -> None:
         """Messages from handsets; as for receipts."""
+
+    def report_call(self, connector: Connector, call: IncomingCall) -> None:
+        """Somebody called a number; the connector does not answer the call."""
 
     def report_ready(self, connector: Connector) -> None:
         """Slots have come free, or the connector came up."""

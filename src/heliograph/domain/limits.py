@@ -25,8 +25,11 @@ PER_MINUTE = {
     "info-any": 100,
     "get_mnp": 3,
     "tinyurls": 3,
-    # "More than one identical request for mailing list actions within a minute" (jobs.php reference,
-    # section 5); looking at lists has a limit of ours.
+    "receive_phones": 2,
+    "wait_call": 10,
+    "documents": 3,
+    # "More than one identical request for mailing list actions within a minute" (jobs.php
+    # reference, section 5); looking at lists has a limit of ours.
     "jobs": 1,
     "jobs-get": 10,
     # "Not more than three requests within a minute to add a sub-client or change the same one"

@@ -1,4 +1,4 @@
-"""What stands beside sending, as one object: history, sums, lookups and short links."""
+"""What stands beside sending, as one object: history, sums, lookups, short links, numbers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from heliograph.config import Config
+from heliograph.services.arrivals import Arrivals
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.directory import Directory
 from heliograph.services.history import History
 from heliograph.services.ids import Ids
 from heliograph.services.lookups import Lookups
+from heliograph.services.rentals import Rentals
 from heliograph.services.short_links import ShortLinks
+from heliograph.services.submit import Submit
 from heliograph.services.summaries import Summaries
 from heliograph.services.tracker import Tracker
 from heliograph.storage.database import Database
@@ -29,13 +32,19 @@ class DataServices:
     summaries: Summaries
     lookups: Lookups
     short_links: ShortLinks
+    rentals: Rentals
+    arrivals: Arrivals
 
-    def start(self) -> None:
-        """Begins what happens without being asked."""
+    def start(self, submit: Submit) -> None:
+        """Begins what happens without being asked; `submit` takes what is sent."""
         self.short_links.start()
+        self.rentals.start()
+        self.arrivals.start(submit)
 
     async def stop(self) -> None:
         """Ends it, and writes what is in memory only."""
+        await self.arrivals.stop()
+        await self.rentals.stop()
         await self.short_links.stop()
 
 
@@ -69,4 +78,20 @@ def open_data(
         summaries=Summaries(database=database, directory=directory),
         lookups=Lookups(database=database, directory=directory, clock=clock),
         short_links=links,
+        rentals=Rentals(
+            database=database,
+            directory=directory,
+            clock=clock,
+            timezone_minutes=books.timezone_minutes,
+        ),
+        arrivals=Arrivals(
+            database=database,
+            journal=journal,
+            directory=directory,
+            ids=ids,
+            books=books,
+            written=written,
+            numbers=config.calls.numbers,
+            clock=clock,
+        ),
     )

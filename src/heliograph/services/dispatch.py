@@ -19,6 +19,7 @@ from functools import partial
 from heliograph.connectors.base import (
     Connector,
     Incoming,
+    IncomingCall,
     Outcome,
     OutcomeKind,
     ReceiptReport,
@@ -385,6 +386,10 @@ class Dispatch:
     ) -> None:
         """See Receipts."""
         self._receipts.report_incoming(connector.id, messages, on_stored)
+
+    def report_call(self, connector: Connector, call: IncomingCall) -> None:
+        """See Receipts."""
+        self._receipts.hear_call(call)
 
     def report_ready(self, connector: Connector) -> None:
         """Slots have come free."""

@@ -13,7 +13,9 @@ from sqlalchemy import insert
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.events import CallEnd, OutboxEvent, incoming_payload
+from heliograph.services.arrivals import is_passed_on
 from heliograph.storage import counters
+from heliograph.storage.calls import add_arrival
 from heliograph.storage.database import Database
 from heliograph.storage.schema import incoming, outbox
 
@@ -46,6 +48,16 @@ async def receive(
             "received_at": now_ms,
         }
         await connection.execute(insert(incoming).values(row))
+        if is_passed_on(account):
+            await add_arrival(
+                connection,
+                "incoming",
+                account_id=account.id,
+                source=source,
+                destination=destination,
+                text=text,
+                at=now_ms,
+            )
         if account.is_told_incoming:
             event = OutboxEvent(
                 id=incoming_id + 1,

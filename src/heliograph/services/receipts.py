@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from heliograph.connectors.base import Incoming, ReceiptReport
+from heliograph.connectors.base import Incoming, IncomingCall, ReceiptReport
 from heliograph.domain.events import OutboxEvent, incoming_payload
 from heliograph.domain.messages import FINAL_STATES, MessageState, Part, may_advance
 from heliograph.domain.sms_commands import SmsCommand, hide_password
@@ -43,6 +43,18 @@ class CommandsPort(Protocol):
 
     def start(self, command: SmsCommand, source: str) -> None:
         """Carries an order out."""
+        ...
+
+
+class ArrivalsPort(Protocol):
+    """Passes on what people write, and hears their calls."""
+
+    def hear_message(self, account_id: int, source: str, destination: str, text: str) -> None:
+        """A message to a number of the account has been stored."""
+        ...
+
+    def hear_call(self, source: str, destination: str) -> None:
+        """Somebody called."""
         ...
 
 
@@ -93,6 +105,7 @@ class Receipts:
         self._early_count = 0
         # Orders by text message; whoever builds them needs this object first.
         self.commands: CommandsPort | None = None
+        self.arrivals: ArrivalsPort | None = None
         self._lookups: set[asyncio.Task[None]] = set()
 
     def report(
@@ -173,6 +186,7 @@ class Receipts:
         """Stores messages from handsets, with the callbacks to their owners."""
         changes = Changes(self._clock())
         orders: list[tuple[SmsCommand, str]] = []
+        heard: list[tuple[int, str, str, str]] = []
         for message in messages:
             account_id = self._owner_of(message.destination)
             text = message.text
@@ -192,8 +206,10 @@ class Receipts:
                     message.received_at,
                 )
             )
-            if account_id:
-                by_session = self._has_incoming_sessions(account_id)
+            if account_id and not command:
+                heard.append((account_id, message.source, message.destination, text))
+            by_session = bool(account_id) and self._has_incoming_sessions(account_id)
+            if by_session or self._books.is_told_incoming(account_id):
                 if not by_session and not self._books.is_told_incoming(account_id):
                     continue
                 payload = incoming_payload(
@@ -214,12 +230,27 @@ class Receipts:
                     next_try_at=changes.now_ms if by_session else None,
                 )
                 self._books.put_event(changes, event, by_session=by_session)
-        self._write(changes, partial(self._obey, orders, on_stored) if orders else on_stored)
+        is_followed = orders or (heard and self.arrivals is not None)
+        self._write(
+            changes, partial(self._obey, orders, heard, on_stored) if is_followed else on_stored
+        )
+
+    def hear_call(self, call: IncomingCall) -> None:
+        """Takes a call: whoever waits for it is told."""
+        if self.arrivals is not None:
+            self.arrivals.hear_call(call.source, call.destination)
 
     def _obey(
-        self, orders: list[tuple[SmsCommand, str]], on_stored: Stored, is_stored: bool
+        self,
+        orders: list[tuple[SmsCommand, str]],
+        heard: list[tuple[int, str, str, str]],
+        on_stored: Stored,
+        is_stored: bool,
     ) -> None:
-        """Starts orders that are on disk; the others come again."""
+        """Starts orders and passes messages on when they are on disk; the others come again."""
+        if is_stored and self.arrivals is not None:
+            for message in heard:
+                self.arrivals.hear_message(*message)
         if is_stored and self.commands is not None:
             for command, source in orders:
                 self.commands.start(command, source)

@@ -25,6 +25,7 @@ __all__ = [
     "Problem",
     "Transfer",
     "audit",
+    "charge_rent",
     "has_open_messages",
     "list_transfers",
     "lock",
@@ -112,6 +113,15 @@ async def pay(
     """
     balance = await _adjust(connection, purse_id, amount_micros)
     await _record(connection, TransferKind.PAYMENT, [(purse_id, amount_micros)], now_ms, note)
+    return balance
+
+
+async def charge_rent(
+    connection: AsyncConnection, purse_id: int, amount_micros: int, *, now_ms: int, note: str
+) -> int:
+    """Takes a rent from a purse; the new balance. Raises NoSuchAccount, NotCovered."""
+    balance = await _adjust(connection, purse_id, -amount_micros)
+    await _record(connection, TransferKind.RENT, [(purse_id, -amount_micros)], now_ms, note)
     return balance
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from heliograph.storage.schema import metadata
 
 __all__ = [
+    "arrivals",
     "document_files",
     "documents",
     "expected_calls",
@@ -70,6 +71,18 @@ link_codes = Table(
     Column("clicked_at", BigInteger, nullable=False),  # the first time; 0: not yet
     Index("ix_link_codes_link", "link_id"),
     sqlite_with_rowid=False,
+)
+
+arrivals = Table(  # what another process heard and the running server has to act upon
+    "arrivals",
+    metadata,
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),  # call, incoming
+    Column("account_id", BigInteger, nullable=False),  # incoming: to whom
+    Column("source", Text, nullable=False),
+    Column("destination", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
 )
 
 expected_calls = Table(  # people who were asked to call, for five minutes

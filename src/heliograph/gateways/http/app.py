@@ -46,6 +46,7 @@ from heliograph.gateways.http.ports import (
     RequestObserver,
     Services,
 )
+from heliograph.gateways.http.receive_phones import receive_phones
 from heliograph.gateways.http.send import send
 from heliograph.gateways.http.senders import senders
 from heliograph.gateways.http.soap import SoapService
@@ -53,6 +54,7 @@ from heliograph.gateways.http.status import status
 from heliograph.gateways.http.templates import op_templates, templates
 from heliograph.gateways.http.tinyurls import tinyurls
 from heliograph.gateways.http.users import users
+from heliograph.gateways.http.wait_call import wait_call
 from heliograph.protocols.forms.charsets import KOI8_R, UTF_8, WINDOWS_1251
 from heliograph.protocols.forms.replies import Format, encode_reply, find_format
 
@@ -70,6 +72,8 @@ SCRIPTS: dict[str, Handler] = {
     "info": info,
     "get_mnp": get_mnp,
     "tinyurls": tinyurls,
+    "receive_phones": receive_phones,
+    "wait_call": wait_call,
     "users": users,
     "phones": phones,
     "mails": mails,

@@ -83,12 +83,20 @@ ERRORS: dict[str, dict[Refusal, tuple[int, str]]] = {
     "jobs": _READING
     | {
         Refusal.NOT_FOUND: (3, "record not found"),
-        Refusal.NOT_SAVED: (3, "save error"),
         Refusal.BAD_DATE: _SEND[Refusal.BAD_DATE],
     },
     "get": _READING | {Refusal.NOT_FOUND: (3, "record not found")},
     "info": _READING | {Refusal.NOT_FOUND: (3, "operator not found")},
     "get_mnp": _READING,
+    "receive_phones": _READING
+    | {Refusal.NOT_FOUND: (3, "number not found"), Refusal.NO_FUNDS: (3, "no money")},
+    "wait_call": _READING
+    | {
+        Refusal.NO_FUNDS: (3, "no money"),
+        Refusal.BAD_NUMBER: (5, "invalid number"),
+        Refusal.NUMBER_LIMIT: (6, "too many calls for this number"),
+        Refusal.NO_ROUTE: (6, "no number to call"),
+    },
     "tinyurls": _READING | {Refusal.NOT_FOUND: (3, "link not found")},
     "users": _READING
     | {

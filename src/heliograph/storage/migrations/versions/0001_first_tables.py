@@ -14,6 +14,7 @@ depends_on = None
 def upgrade() -> None:
     """Creates everything."""
     _create_accounts()
+    _create_arrivals()
     _create_beginnings()
     _create_campaign_chunks()
     _create_campaign_repeats()
@@ -95,6 +96,25 @@ def _create_accounts() -> None:
         sa.UniqueConstraint("login", name=op.f("uq_accounts_login")),
     )
     op.create_index(op.f("ix_accounts_parent_id"), "accounts", ["parent_id"], unique=False)
+
+
+def _create_arrivals() -> None:
+    op.create_table(
+        "arrivals",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("destination", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_arrivals")),
+    )
 
 
 def _create_beginnings() -> None:

@@ -1,0 +1,92 @@
+"""Calls that people are expected to make, and what another process heard for the running server."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph.storage import counters
+from heliograph.storage.schema_services import arrivals, expected_calls
+
+__all__ = ["Arrival", "add_arrival", "expect_call", "forget_calls", "take_arrivals", "take_calls"]
+
+_PAGE = 1_000
+
+
+class Arrival(NamedTuple):
+    """What another process heard: `kind` is ``call`` or ``incoming``."""
+
+    id: int
+    kind: str
+    account_id: int
+    source: str
+    destination: str
+    text: str
+    at: int
+
+
+async def expect_call(
+    connection: AsyncConnection, account_id: int, phone: str, *, number: str, expires_at: int
+) -> None:
+    """The person with that phone was told to call `number`."""
+    mine = (expected_calls.c.account_id == account_id) & (expected_calls.c.phone == phone)
+    await connection.execute(delete(expected_calls).where(mine))
+    values = {
+        "account_id": account_id,
+        "phone": phone,
+        "number": number,
+        "expires_at": expires_at,
+    }
+    await connection.execute(insert(expected_calls).values(values))
+
+
+async def take_calls(
+    connection: AsyncConnection, phone: str, number: str, now_ms: int
+) -> list[int]:
+    """Accounts that waited for a call from `phone` to `number` ('': to any); they wait no more."""
+    awaited = (expected_calls.c.phone == phone) & (expected_calls.c.expires_at > now_ms)
+    if number:
+        awaited &= expected_calls.c.number == number
+    found = list(await connection.scalars(select(expected_calls.c.account_id).where(awaited)))
+    if found:
+        await connection.execute(delete(expected_calls).where(awaited))
+    return found
+
+
+async def forget_calls(connection: AsyncConnection, now_ms: int) -> None:
+    """Drops what nobody waits for any more."""
+    await connection.execute(delete(expected_calls).where(expected_calls.c.expires_at <= now_ms))
+
+
+async def add_arrival(
+    connection: AsyncConnection,
+    kind: str,
+    *,
+    source: str,
+    destination: str,
+    at: int,
+    account_id: int = 0,
+    text: str = "",
+) -> None:
+    """Leaves something for the running server, which looks every second."""
+    values = {
+        "id": await counters.take(connection, "ids", 1),
+        "kind": kind,
+        "account_id": account_id,
+        "source": source,
+        "destination": destination,
+        "text": text,
+        "at": at,
+    }
+    await connection.execute(insert(arrivals).values(values))
+
+
+async def take_arrivals(connection: AsyncConnection, *, is_peek: bool = False) -> list[Arrival]:
+    """What was left, in order; it is here no more, unless that was only a look."""
+    rows = await connection.execute(select(arrivals).order_by(arrivals.c.id).limit(_PAGE))
+    found = [Arrival(*row) for row in rows]
+    if found and not is_peek:
+        await connection.execute(delete(arrivals).where(arrivals.c.id <= found[-1].id))
+    return found
