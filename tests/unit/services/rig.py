@@ -156,6 +156,11 @@ class Rig:
         for connector in connectors:
             await self.dispatch.attach(connector)
 
+    async def retire(self, connector: Connector) -> None:
+        """Leaves the connector to the test after the next start: nothing is built for it then."""
+        async with self.runtime.database.write() as connection:
+            await routing.set_connector_disabled(connection, connector.id, True)
+
     async def send(self, phones: str = PHONE, text: str = "hello", **fields: Any) -> Submitted:
         """Sends; fails the test when refused."""
         answer = await self.try_send(phones, text, **fields)

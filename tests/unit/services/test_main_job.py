@@ -302,9 +302,9 @@ async def test_a_start_takes_up_what_was_left(tmp_path: Path) -> None:
         await rig.until(lambda: puppet.sent)
         await rig.send(text="waiting")
         puppet.sent.clear()  # it dies without a word
+        await rig.retire(puppet)
         number = puppet.id
     async with open_rig(tmp_path / "data") as rig:
-        await rig.dispatch.detach(number, 0)
         puppet = PuppetConnector(number, forgets=True)
         await rig.dispatch.attach(puppet)
         await rig.reach("2", 0)
@@ -329,9 +329,9 @@ async def test_a_connector_that_forgets_is_asked_after_a_start(tmp_path: Path) -
         await rig.attach(puppet)
         await rig.send()
         await rig.reach("1", 0)
+        await rig.retire(puppet)
         number = puppet.id
     async with open_rig(tmp_path / "data") as rig:
-        await rig.dispatch.detach(number, 0)
         await rig.dispatch.attach(PuppetConnector(number, forgets=True))
         await rig.reach("1", 1)
 
