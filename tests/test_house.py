@@ -58,6 +58,7 @@ WORDS = {
         "protocols/soap",
         "cli",
         "domain/accounts.py",
+        "gateways/smpp/ports.py",  # the same words of the authentication
         "observability.py",  # names what it keeps out of logs
     ),
     r"\b(submit_sm|deliver_sm|command_status|ESME_R\w+)\b": (
@@ -149,13 +150,20 @@ def python_files() -> list[Path]:
 def test_nothing_is_too_long(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
-    assert len(lines) <= MAX_FILE_LINES, f"{path.name} has {len(lines)} lines: divide the room"
-    for number, line in enumerate(lines, 1):
+    # A migration repeats the schema as it was, table by table, and is never read for pleasure.
+    is_migration = path.parent.name == "versions"
+    assert is_migration or len(lines) <= MAX_FILE_LINES, (
+        f"{path.name} has {len(lines)} lines: divide the room"
+    )
+    for number, whole in enumerate(lines, 1):
+        line = whole.split("  # type: ignore")[0]  # a mark for the checker is not read
         assert len(line) <= MAX_COLUMNS, f"{path.name}:{number} is {len(line)} columns wide"
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
-            assert length <= MAX_FUNCTION_LINES, f"{path.name}:{node.name} has {length} lines"
+            assert is_migration or length <= MAX_FUNCTION_LINES, (
+                f"{path.name}:{node.name} has {length} lines"
+            )
     assert not re.search(r"\b(TODO|FIXME|XXX)\b", text) or path == Path(__file__)
 
 

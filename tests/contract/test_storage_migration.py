@@ -19,7 +19,8 @@ from heliograph.storage.database import SQLITE_PRAGMAS, Database
 from heliograph.storage.migration import SchemaUnknown, upgrade
 
 
-# SQLAlchemy does not read back indices over expressions from SQLite; their texts are compared below.
+# SQLAlchemy does not read back indices over expressions from SQLite: their texts are compared
+# below.
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 @pytest.mark.filterwarnings("ignore:autogenerate skipping")
 async def test_upgrade_makes_exactly_the_schema(empty_url: str) -> None:

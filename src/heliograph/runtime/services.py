@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from heliograph.runtime.engine import Engine
 from heliograph.runtime.foundation import Foundation
@@ -59,53 +60,12 @@ async def build_services(
 ) -> Services:
     """The services on their foundation. `http_address()`: of the HTTP door, once it is open."""
     config = base.config
-    registers = Registers(base.database, base.directory, common_sender=config.sending.common_sender)
-    await registers.refresh()
-    day_counts = DayCounts(database=base.database, clock=base.clock)
-    await day_counts.load()
-    groups = Groups(
-        base.database,
-        account_by_id=base.directory.account_by_id,
-        max_recipients=config.sending.max_recipients,
-    )
+    records = await _load_records(base)
     limits = RequestLimits(config.limits, clock=base.clock)
     authentication = Authentication(base.directory, config.limits, clock=base.clock)
-    data = open_data(
-        config,
-        database=base.database,
-        journal=base.journal,
-        directory=base.directory,
-        ids=base.ids,
-        books=base.books,
-        tracker=base.tracker,
-        written=engine.receipts.written,
-        http_address=http_address,
-        clock=base.clock,
-    )
-    submit = Submit(
-        config=config,
-        directory=base.directory,
-        limits=limits,
-        registers=registers,
-        expand_groups=groups.expand,
-        journal=base.journal,
-        ids=base.ids,
-        refs=base.refs,
-        books=base.books,
-        dispatch=engine.dispatch,
-        day_counts=day_counts,
-        links=data.short_links,
-        written=engine.receipts.written,
-        clock=base.clock,
-        metrics=base.metrics,
-    )
-    request_log = RequestLog(
-        journal=base.journal,
-        database=base.database,
-        ids=base.ids,
-        clock=base.clock,
-        days=config.sending.request_log_days,
-    )
+    data = _data(base, engine, http_address)
+    submit = _submit(base, engine, records, limits, data)
+    request_log = _request_log(base)
     commands = SmsCommands(
         directory=base.directory,
         authentication=authentication,
@@ -122,7 +82,7 @@ async def build_services(
         submit=submit,
         statuses=_statuses(base, engine),
         balances=Balances(base.database),
-        campaigns=_campaigns(base, engine, submit, groups),
+        campaigns=_campaigns(base, engine, submit, records.groups),
         subclients=Subclients(
             database=base.database,
             directory=base.directory,
@@ -138,7 +98,7 @@ async def build_services(
             timezone_minutes=config.sending.timezone_minutes,
         ),
         books=open_books(
-            config, base.database, registers=registers, submit=submit, clock=base.clock
+            config, base.database, registers=records.registers, submit=submit, clock=base.clock
         ),
         limits=limits,
         request_log=request_log,
@@ -146,8 +106,78 @@ async def build_services(
         references=_references(base, engine, submit),
         deliveries=engine.deliveries,
         commands=commands,
-        registers=registers,
-        day_counts=day_counts,
+        registers=records.registers,
+        day_counts=records.day_counts,
+    )
+
+
+class _Records(NamedTuple):
+    """What planning asks for besides the directory."""
+
+    registers: Registers
+    day_counts: DayCounts
+    groups: Groups
+
+
+async def _load_records(base: Foundation) -> _Records:
+    registers = Registers(
+        base.database, base.directory, common_sender=base.config.sending.common_sender
+    )
+    await registers.refresh()
+    day_counts = DayCounts(database=base.database, clock=base.clock)
+    await day_counts.load()
+    groups = Groups(
+        base.database,
+        account_by_id=base.directory.account_by_id,
+        max_recipients=base.config.sending.max_recipients,
+    )
+    return _Records(registers, day_counts, groups)
+
+
+def _data(base: Foundation, engine: Engine, http_address: Callable[[], str]) -> DataServices:
+    return open_data(
+        base.config,
+        database=base.database,
+        journal=base.journal,
+        directory=base.directory,
+        ids=base.ids,
+        books=base.books,
+        tracker=base.tracker,
+        written=engine.receipts.written,
+        http_address=http_address,
+        clock=base.clock,
+    )
+
+
+def _submit(
+    base: Foundation, engine: Engine, records: _Records, limits: RequestLimits, data: DataServices
+) -> Submit:
+    return Submit(
+        config=base.config,
+        directory=base.directory,
+        limits=limits,
+        registers=records.registers,
+        expand_groups=records.groups.expand,
+        journal=base.journal,
+        ids=base.ids,
+        refs=base.refs,
+        books=base.books,
+        dispatch=engine.dispatch,
+        day_counts=records.day_counts,
+        links=data.short_links,
+        written=engine.receipts.written,
+        clock=base.clock,
+        metrics=base.metrics,
+    )
+
+
+def _request_log(base: Foundation) -> RequestLog:
+    return RequestLog(
+        journal=base.journal,
+        database=base.database,
+        ids=base.ids,
+        clock=base.clock,
+        days=base.config.sending.request_log_days,
     )
 
 
