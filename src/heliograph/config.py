@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from heliograph.config_services import Calls, Links
+from heliograph.config_services import Calls, Company, Links
 
 __all__ = [
     "FILE_NAME",
@@ -368,6 +368,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     moderation: Moderation = Moderation()
     links: Links = Links()
     calls: Calls = Calls()
+    company: Company = Company()
     log: Log = Log()
 
 

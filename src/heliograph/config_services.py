@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-__all__ = ["Calls", "Links"]
+__all__ = ["Calls", "Company", "Links"]
 
 
 class Links(Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,3 +33,20 @@ class Calls(Struct, frozen=True, forbid_unknown_fields=True):
             "`wait_call.php` refuses."
         ),
     ] = []
+
+
+class Company(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who operates the gateway, as invoices and acts name it."""
+
+    name: Annotated[
+        str, Meta(description="Name; empty: documents name the account that issues them.")
+    ] = ""
+    tax_id: Annotated[str, Meta(description="Numbers with the tax office.")] = ""
+    address: Annotated[str, Meta(description="Address.")] = ""
+    bank: Annotated[str, Meta(description="Bank, with its codes.")] = ""
+    bank_account: Annotated[str, Meta(description="Number of the bank account.")] = ""
+    contact: Annotated[str, Meta(description="Telephone, e-mail.")] = ""
+    signer: Annotated[str, Meta(description="Who signs.")] = ""
+    tax_percent: Annotated[
+        int, Meta(ge=0, le=99, description="Tax that the prices hold, in percent; 0: none.")
+    ] = 0

@@ -1,4 +1,4 @@
-"""What stands beside sending, as one object: history, sums, lookups, short links, numbers."""
+"""What stands beside sending, as one object: history, sums, links, numbers, documents."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from heliograph.config import Config
 from heliograph.services.arrivals import Arrivals
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.directory import Directory
+from heliograph.services.documents import Documents
 from heliograph.services.history import History
 from heliograph.services.ids import Ids
 from heliograph.services.lookups import Lookups
@@ -34,16 +35,19 @@ class DataServices:
     short_links: ShortLinks
     rentals: Rentals
     arrivals: Arrivals
+    documents: Documents
 
     def start(self, submit: Submit) -> None:
         """Begins what happens without being asked; `submit` takes what is sent."""
         self.short_links.start()
         self.rentals.start()
+        self.documents.start()
         self.arrivals.start(submit)
 
     async def stop(self) -> None:
         """Ends it, and writes what is in memory only."""
         await self.arrivals.stop()
+        await self.documents.stop()
         await self.rentals.stop()
         await self.short_links.stop()
 
@@ -81,6 +85,13 @@ def open_data(
         rentals=Rentals(
             database=database,
             directory=directory,
+            clock=clock,
+            timezone_minutes=books.timezone_minutes,
+        ),
+        documents=Documents(
+            database=database,
+            directory=directory,
+            company=config.company,
             clock=clock,
             timezone_minutes=books.timezone_minutes,
         ),

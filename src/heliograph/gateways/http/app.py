@@ -30,6 +30,7 @@ from heliograph.gateways.http.bodies import (
 )
 from heliograph.gateways.http.calls import Call, Document, Reply, refuse
 from heliograph.gateways.http.contacts import mails, phones
+from heliograph.gateways.http.documents import documents
 from heliograph.gateways.http.envelopes import SoapEndpoint
 from heliograph.gateways.http.failures import log_failure
 from heliograph.gateways.http.get import get
@@ -74,6 +75,7 @@ SCRIPTS: dict[str, Handler] = {
     "tinyurls": tinyurls,
     "receive_phones": receive_phones,
     "wait_call": wait_call,
+    "documents": documents,
     "users": users,
     "phones": phones,
     "mails": mails,

@@ -88,6 +88,12 @@ ERRORS: dict[str, dict[Refusal, tuple[int, str]]] = {
     "get": _READING | {Refusal.NOT_FOUND: (3, "record not found")},
     "info": _READING | {Refusal.NOT_FOUND: (3, "operator not found")},
     "get_mnp": _READING,
+    "documents": _READING
+    | {
+        Refusal.NOT_FOUND: (3, "document not found"),
+        Refusal.NOT_SAVED: (5, "document not created"),
+        Refusal.NO_SUCH_ACCOUNT: (6, "subclient not found"),
+    },
     "receive_phones": _READING
     | {Refusal.NOT_FOUND: (3, "number not found"), Refusal.NO_FUNDS: (3, "no money")},
     "wait_call": _READING
