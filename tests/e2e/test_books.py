@@ -205,6 +205,9 @@ def test_sub_clients_use_registered_names(gateway: Gateway) -> None:
     assert seen("lent", "Given") == ("Given", "hello")
     assert seen("strict", "Given") == 6
     assert gateway.call("senders", get=1, user="other")["error_code"] == 3
+    older = gateway.call("get", get_senders=1, user="lent")
+    assert older == gateway.call("senders", get=1, login="lent")
+    assert gateway.call("get", get_senders=1, user="other")["error_code"] == 3
 
 
 def test_moderation_is_a_switch(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from heliograph.gateways.http.calls import Call, Reply
 from heliograph.gateways.http.dates import day_begins_ms, day_of, parse_day
 from heliograph.gateways.http.history import list_answers, list_messages
 from heliograph.gateways.http.repetition import count_equal
+from heliograph.gateways.http.senders import list_senders
 from heliograph.protocols.forms.replies import Format, Record, write_json, write_list
 from heliograph.protocols.forms.urlencoded import is_true
 
@@ -98,6 +99,7 @@ _OPERATIONS: tuple[tuple[str, Operation], ...] = (
     ("get_message", list_messages),  # as one client spells it
     ("get_answers", list_answers),
     ("get_stat", _show_statistics),
+    ("get_senders", list_senders),
     ("get_price", _show_prices),
     ("get_mega_accounts", _show_megafon_accounts),
 )

@@ -46,7 +46,7 @@ async def senders(call: Call) -> Reply:
     return await run_operation(
         call,
         {
-            "get": list_senders,
+            "get": _list,
             "add": _add,
             "chg": _change,
             "send_code": _send_code,
@@ -57,7 +57,13 @@ async def senders(call: Call) -> Reply:
 
 
 async def list_senders(call: Call) -> Reply:
-    """The list of names, also at `get.php?get_senders=1`. Raises ParameterError."""
+    """The list of names as an operation of `get.php` (`get_senders=1`), an older form of it."""
+    if _find_account(call) is None:
+        return call.refuse(Refusal.NOT_FOUND)
+    return await run_operation(call, {"get_senders": _list})
+
+
+async def _list(call: Call) -> Reply:
     refusal = count_equal(call, "senders")
     account = _find_account(call)
     if refusal is not None or account is None:

@@ -160,8 +160,6 @@ def test_understood(fields: dict[str, str], expected: dict[str, Any]) -> None:
         {"mes": "\n~~~\nonly a comment"},
         {"mes": "x" * 1001},
         {"mes": "x" * 1001 + "\n~~~\nc"},
-        {"phones": "G5"},
-        {"phones": "79999999999,G5"},
         {"id": "a b"},
         {"id": "x" * 41},
         {"id": "номер"},
@@ -186,7 +184,6 @@ def test_understood(fields: dict[str, str], expected: dict[str, Any]) -> None:
         {"maxsms": "٣"},
         {"list": "no colon"},
         {"list": "79991111111:"},
-        {"list": "G1:text"},
         {"list": "a\tb|79991111111:text"},
         {"bin": "3", "mes": "00"},
         {"bin": "2", "mes": "0"},
@@ -252,3 +249,9 @@ def test_faults_never_quote_values() -> None:
         with pytest.raises(ParameterError) as caught:
             build({name: secret + "!"})
         assert secret not in str(caught.value)
+
+
+def test_groups_are_left_to_the_services() -> None:
+    assert build({"phones": "79991111111,g17"}).has_groups
+    assert build({"list": "G1:text"}).has_groups
+    assert not build({"phones": "79991111111", "mes": "G17"}).has_groups
