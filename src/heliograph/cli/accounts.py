@@ -23,7 +23,7 @@ from heliograph.cli.sessions import (
     make_session_settings,
     session_options,
 )
-from heliograph.cli.subclients import KIND, kind_of
+from heliograph.cli.subclients import KIND, describe_place, kind_of
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -222,6 +222,7 @@ def show(place: Installation, login: str, *, as_json: bool) -> None:
             "credit_limit": format_amount(credit),
             "currency": found.currency,
             "payer": (await accounts.find_account(connection, found.payer_id)).login,
+            **await describe_place(connection, found),
             "plan": plans.get(found.plan_id, ""),
             "sender": found.default_sender,
             "callback": hide_secrets(found.callback_url),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from heliograph.domain.accounts import Account, AccountKind
     from heliograph.storage.database import Database
 
-__all__ = ["KIND", "currency", "kind", "kind_of", "move", "tree"]
+__all__ = ["KIND", "currency", "describe_place", "kind", "kind_of", "move", "tree"]
 
 # Names of domain.accounts.AccountKind.
 _KINDS = ("own", "shared-plan", "shared", "shared-balance", "login")
@@ -180,6 +180,21 @@ def kind_of(name: str) -> AccountKind:
     from heliograph.domain.accounts import AccountKind
 
     return AccountKind(_KINDS.index(name))
+
+
+async def describe_place(connection: AsyncConnection, account: Account) -> dict[str, Any]:
+    """The account's place in the tree, and its second balance, as far as it has them."""
+    from heliograph.domain.money import format_micros
+    from heliograph.storage import accounts, ledger
+
+    found: dict[str, Any] = {}
+    if account.parent_id:
+        found["main_account"] = (await accounts.find_account(connection, account.parent_id)).login
+        found["kind"] = _KINDS[account.kind]
+    if account.electronic_id:
+        balance, _ = await ledger.read_balance(connection, account.electronic_id)
+        found["electronic_balance"] = format_micros(balance)
+    return found
 
 
 def _change(

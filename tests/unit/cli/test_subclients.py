@@ -34,6 +34,9 @@ def test_the_tree(run: Ask, ask: Ask, family: None) -> None:
         "    branch  shared  30.00 + 5.00 RUR (blocked)\n"
         "      desk  login  30.00 + 5.00 RUR\n"
     )
+    shown = ask("account", "show", "branch")
+    assert (shown["main_account"], shown["kind"]) == ("reseller", "shared")
+    assert (shown["payer"], shown["electronic_balance"]) == ("reseller", "5.00")
     below = ask("account", "tree", "branch")
     assert [(each["login"], each["depth"], each["kind"]) for each in below] == [
         ("branch", 0, "shared"),

@@ -21,6 +21,8 @@ LATE_REFUSALS = frozenset(
         Refusal.NUMBER_LIMIT,
         Refusal.ACCOUNT_LIMIT,
         Refusal.OUTSIDE_HOURS,
+        Refusal.CODE_DENIED,
+        Refusal.MAILINGS_DENIED,
     }
 )
 
@@ -44,6 +46,14 @@ SUBMIT_STATUS: dict[Refusal, int] = {
     Refusal.NUMBER_LIMIT: S.ESME_ROK.value,
     Refusal.ACCOUNT_LIMIT: S.ESME_ROK.value,
     Refusal.OUTSIDE_HOURS: S.ESME_ROK.value,
+    Refusal.CODE_DENIED: S.ESME_ROK.value,
+    Refusal.MAILINGS_DENIED: S.ESME_ROK.value,
+    # About sub-clients and sender names, which no session can ask for.
+    Refusal.WRONG_CODE: S.ESME_RSYSERR.value,
+    Refusal.NO_SUCH_ACCOUNT: S.ESME_RSYSERR.value,
+    Refusal.SHARED_BALANCE: S.ESME_RSYSERR.value,
+    Refusal.NOT_SAVED: S.ESME_RSYSERR.value,
+    Refusal.NOT_ALLOWED: S.ESME_RSYSERR.value,
     Refusal.OVERLOADED: S.ESME_RMSGQFUL.value,
     Refusal.SYSTEM_ERROR: S.ESME_RSYSERR.value,
 }
