@@ -362,6 +362,7 @@ class CampaignRuns:
         )
         await self._journal.write(changes.entry(must_write=False))
         chunk.held_until = held_until
+        job.looks[submission_id] = (now_ms + _FIRST_LOOK_MS, _FIRST_LOOK_MS)
         self._dispatch.enqueue(page, is_bulk=True)
         return True
 
@@ -374,7 +375,7 @@ class CampaignRuns:
         did = False
         for submission_id in due:
             did |= await self._count(job, job.chunks[submission_id], now_ms)
-        return did
+        return did or len(due) == _TALLIES
 
     async def _count(self, job: Job, chunk: Chunk, now_ms: int) -> bool:
         async with self._database.read() as connection:
@@ -401,9 +402,11 @@ class CampaignRuns:
             job.chunks[chunk.submission_id] = counted
             pause = job.looks[chunk.submission_id][1] * 2
             pause = _FIRST_LOOK_MS if has_changed else min(pause, _LAST_LOOK_MS)
+            # Of what waits for its time there is nothing to count until then.
+            look_at = now_ms + pause if ended else max(now_ms + pause, counted.held_until)
             # To the end of the row: every chunk gets its turn.
             del job.looks[chunk.submission_id]
-            job.looks[chunk.submission_id] = (now_ms + pause, pause)
+            job.looks[chunk.submission_id] = (look_at, pause)
         return again
 
     # --- ends -------------------------------------------------------------------------------------
@@ -415,8 +418,9 @@ class CampaignRuns:
             await self._set(job.campaign, state=CampaignState.CANCELLED)
             self._tell(job)
             return True
+        for submission_id in left:  # all of them from now on, however long the ending takes
+            self._dispatch.stop(submission_id)
         submission_id = left[0]
-        self._dispatch.stop(submission_id)
         async with self._database.read() as connection:
             ids = await rows.open_messages(connection, submission_id, SOURCE_RECIPIENTS)
             page = await load_messages(connection, ids)

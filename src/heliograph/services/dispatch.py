@@ -251,6 +251,7 @@ class Dispatch:
 
         That is remembered for a while only: for parts that the feeder is reading just now.
         """
+        self._stopped.pop(submission_id, None)  # to the end: what is forgotten first stands first
         self._stopped[submission_id] = self._clock() + _STOP_MS
 
     def _claim(self, upstream: Upstream, parts: list[Part], now_ms: int) -> None:
