@@ -205,6 +205,17 @@ def test_sub_clients_use_registered_names(gateway: Gateway) -> None:
     assert seen("lent", "Given") == ("Given", "hello")
     assert seen("strict", "Given") == 6
     assert gateway.call("senders", get=1, user="other")["error_code"] == 3
+    made = {"user": "granted", "password": PASSWORD, "type": 2, "sender": "Granted"}
+    assert gateway.call("users", add=1, **made)["id"] > 0
+    wait_for(lambda: "balance" in gateway.call("balance", login="granted"), what="the account")
+    assert seen("granted", "Granted") == ("Granted", "hello")
+    assert gateway.send(PHONE, "its default", login="granted")["cnt"] == 1
+    assert seen("granted", "Foreign") == 6
+    # Nobody gives more than he has.
+    made = {"user": "deeper", "password": PASSWORD, "type": 2, "sender": "Bank"}
+    assert gateway.call("users", add=1, login="granted", **made)["id"] > 0
+    wait_for(lambda: "balance" in gateway.call("balance", login="deeper"), what="the account")
+    assert seen("deeper", "Bank") == 6
     older = gateway.call("get", get_senders=1, user="lent")
     assert older == gateway.call("senders", get=1, login="lent")
     assert gateway.call("get", get_senders=1, user="other")["error_code"] == 3

@@ -141,6 +141,27 @@ class Senders:
         await self._registers.refresh()
         return made
 
+    async def grant(self, main: Account, account_id: int, names: Sequence[str]) -> None:
+        """Registers names that a main account gave to its sub-client as default or spare ones, as
+        far as it may use them itself. What a moderator refused stays refused."""
+        rules = self._registers.sender_rules(main)
+        granted = [name for name in names if rules is None or rules.allows(name)]
+        if not granted:
+            return
+        async with self._database.write() as connection:
+            for name in granted:
+                kind = kind_of_sender(name)
+                if kind is not None:
+                    await rows.put_sender(
+                        connection,
+                        account_id,
+                        name=name,
+                        kind=kind,
+                        state=SenderState.ACTIVE,
+                        now_ms=self._clock(),
+                    )
+        await self._registers.refresh()
+
     async def change(
         self, account: Account, data: SenderData, *, name: str = "", id: int = 0
     ) -> Refusal | None:

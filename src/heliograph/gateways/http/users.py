@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from heliograph.domain.messages import MessageType
 from heliograph.domain.money import format_micros, parse_micros
 from heliograph.domain.refusals import Refusal
+from heliograph.domain.subclients import SubclientChanges
 from heliograph.gateways.http.calls import Call, Reply
 from heliograph.gateways.http.send_request import ParameterError
 from heliograph.gateways.http.subclient_settings import read_changes
@@ -58,7 +59,15 @@ async def _add(call: Call) -> Reply:
     made = await call.services.subclients.add(call.account, login, changes)
     if isinstance(made, Refusal):
         return call.refuse(made)
+    await _grant_names(call, made, changes)
     return Reply(write_created(call.fmt, str(made)))
+
+
+async def _grant_names(call: Call, account_id: int, changes: SubclientChanges) -> None:
+    """Who gives a sub-client a name to send under lets it use that name."""
+    names = [name for name in (changes.sender, changes.settings.get("sender2")) if name]
+    if names:
+        await call.services.books.senders.grant(call.account, account_id, names)
 
 
 async def _change(call: Call) -> Reply:
@@ -74,6 +83,8 @@ async def _change(call: Call) -> Reply:
     refusal = await call.services.subclients.change(
         call.account, login, changes, present_password=call.fields.get("pswc", "")
     )
+    if refusal is None and known is not None:
+        await _grant_names(call, known.id, changes)
     return Reply(write_done(call.fmt)) if refusal is None else call.refuse(refusal)
 
 
