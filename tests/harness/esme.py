@@ -20,11 +20,14 @@ from heliograph.protocols.smpp import (
     EnquireLinkResp,
     FrameBuffer,
     Pdu,
+    SubmitSm,
     decode,
     encode,
 )
 
-__all__ = ["Esme"]
+__all__ = ["PHONE", "Esme", "message", "receipt_of"]
+
+PHONE = "79161234567"
 
 _BINDS: dict[str, type[Any]] = {
     "trx": BindTransceiver,
@@ -176,3 +179,20 @@ class Esme:
                 self.write(encode(DeliverSmResp(0, status), pdu.sequence_number))
         elif isinstance(pdu, EnquireLink):
             self.write(encode(EnquireLinkResp(), pdu.sequence_number))
+
+
+def message(text: str = "Hello", phone: str = PHONE, **fields: Any) -> SubmitSm:
+    """A submit_sm that wants its receipt."""
+    fields = {"source_addr": "ivan", "source_addr_ton": 5, "registered_delivery": 1} | fields
+    if "short_message" not in fields:
+        fields["short_message"] = text.encode("latin-1")
+    return SubmitSm(dest_addr_ton=1, dest_addr_npi=1, destination_addr=phone, **fields)
+
+
+async def receipt_of(esme: Esme, message_id: str, timeout_s: float = 20.0) -> DeliverSm:
+    """The receipt of a message, waiting for it."""
+    found: DeliverSm = await esme.find(
+        lambda p: isinstance(p, DeliverSm) and p.tlvs.text(0x001E) == message_id,
+        timeout_s=timeout_s,
+    )
+    return found

@@ -41,6 +41,7 @@ SMPP_STATE: dict[MessageState, int] = {
     _M.UNDELIVERABLE: SmppState.UNDELIVERABLE.value,
     _M.REJECTED: SmppState.UNDELIVERABLE.value,
     _M.DELETED: SmppState.DELETED.value,
+    _M.STOPPED: SmppState.DELETED.value,
     _M.INVALID_NUMBER: SmppState.REJECTED.value,
     _M.FORBIDDEN: SmppState.REJECTED.value,
     _M.NO_FUNDS: SmppState.REJECTED.value,

@@ -33,7 +33,9 @@ class DirectoryPort(Protocol):
 class AuthenticationPort(Protocol):
     """Who binds."""
 
-    async def open_session(self, login: str, psw: str, address: str) -> Account | SessionRefusal:
+    async def open_session(
+        self, login: str, password: str, address: str, /
+    ) -> Account | SessionRefusal:
         """The account, or why not."""
         ...
 

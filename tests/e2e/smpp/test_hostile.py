@@ -8,7 +8,7 @@ import struct
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from tests.harness.esme import Esme
+from tests.harness.esme import Esme, receipt_of
 from tests.harness.gateway import LOGIN, PASSWORD, Gateway
 
 from heliograph.protocols.smpp import (
@@ -69,9 +69,7 @@ async def neighbour(door: Gateway) -> AsyncIterator[Esme]:
 async def serve(esme: Esme) -> None:
     answer = await esme.ask(message())
     assert answer.command_status == 0
-    await esme.find(
-        lambda p: p.command_id == 5 and p.tlvs.text(0x001E) == answer.message_id  # type: ignore[attr-defined]
-    )
+    await receipt_of(esme, answer.message_id)
 
 
 def message(text: bytes = b"Hello") -> SubmitSm:
@@ -400,9 +398,7 @@ async def test_content_of_every_kind(
     pdu.data_coding = data_coding
     answer = await esme.ask(pdu)
     assert answer.command_status == 0
-    await esme.find(
-        lambda p: p.command_id == 5 and p.tlvs.text(0x001E) == answer.message_id  # type: ignore[attr-defined]
-    )
+    await receipt_of(esme, answer.message_id)
     await esme.close()
 
 
