@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.config_services import Company
 from heliograph.domain.accounts import Account
@@ -32,7 +33,7 @@ from heliograph.storage import documents
 from heliograph.storage.database import Database
 from heliograph.storage.documents import Document
 
-__all__ = ["Documents"]
+__all__ = ["Documents", "correct_document"]
 
 _PASS_S = 600.0
 _MONTHS_BACK = 3
@@ -132,27 +133,10 @@ class Documents:
             return await documents.keep_file(connection, document.id, made)
 
     async def correct(self, issuer: Account, document_id: int) -> Document | Refusal:
-        """Takes a document back by a counter-document. Refusals: NOT_FOUND, NOT_SAVED (it is taken
-        back already, or is a counter-document itself).
-
-        A new act about the same month is made by the next pass.
-        """
+        """As `correct_document`, now."""
         async with self._database.write() as connection:
-            found = await documents.list_documents(connection, issuer.id, id=document_id)
-            if not found:
-                return Refusal.NOT_FOUND
-            original = found[0]
-            if original.corrects_id or await documents.is_corrected(connection, original.id):
-                return Refusal.NOT_SAVED
-            return await documents.insert_document(
-                connection,
-                original.kind,
-                counter_content(original.content, original.number, self._today()),
-                issuer_id=issuer.id,
-                account_id=original.account_id,
-                now_ms=self._clock(),
-                period=original.period,
-                corrects_id=original.id,
+            return await correct_document(
+                connection, issuer.id, document_id, day=self._today(), now_ms=self._clock()
             )
 
     async def make_acts(self) -> int:
@@ -261,6 +245,32 @@ class Documents:
             except Exception:
                 _log.exception("acts were not made")
             await asyncio.sleep(_PASS_S)
+
+
+async def correct_document(
+    connection: AsyncConnection, issuer_id: int, document_id: int, *, day: date, now_ms: int
+) -> Document | Refusal:
+    """Takes a document back by a counter-document. Refusals: NOT_FOUND, NOT_SAVED (it is taken back
+    already, or is a counter-document itself).
+
+    A new act about the same month is made by the next pass of the running server.
+    """
+    found = await documents.list_documents(connection, issuer_id, id=document_id)
+    if not found:
+        return Refusal.NOT_FOUND
+    original = found[0]
+    if original.corrects_id or await documents.is_corrected(connection, original.id):
+        return Refusal.NOT_SAVED
+    return await documents.insert_document(
+        connection,
+        original.kind,
+        counter_content(original.content, original.number, day),
+        issuer_id=issuer_id,
+        account_id=original.account_id,
+        now_ms=now_ms,
+        period=original.period,
+        corrects_id=original.id,
+    )
 
 
 def _party_of(account: Account) -> Party:
