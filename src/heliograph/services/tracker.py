@@ -64,3 +64,9 @@ class Tracker:
         message = part.message
         if all(p.state in FINAL_STATES or p.state is MessageState.SUBMITTED for p in message.parts):
             self.live.pop(message.id, None)
+        if message.final_at and not any(
+            (p.connector_id, p.external_id) in self._order for p in message.parts
+        ):
+            # Nobody finds it any more. Message and parts are a circle, and the collection that frees
+            # such comes once in millions of messages (see the thresholds in `runtime`).
+            message.parts = []

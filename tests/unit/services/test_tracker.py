@@ -1,0 +1,91 @@
+"""Messages in memory: what is forgotten is really gone."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from heliograph.domain.messages import Message, MessageState, MessageType, Part, Submission
+from heliograph.services import tracker as module
+from heliograph.services.tracker import Tracker
+
+
+def expected(tracker: Tracker, id: int, *, parts: int = 1) -> Message:
+    """A submitted message whose receipts are expected."""
+    submission = Submission(
+        id=id,
+        account_id=1,
+        payer_id=1,
+        client_ref=str(id),
+        type=MessageType.SMS,
+        sender="",
+        text="",
+        created_at=0,
+    )
+    message = Message(
+        id=id,
+        submission=submission,
+        recipient="79161234567",
+        mccmnc="",
+        state=MessageState.QUEUED,
+        part_count=parts,
+        price_micros=0,
+        created_at=0,
+        expires_at=0,
+    )
+    tracker.add(message)
+    for seq in range(1, parts + 1):
+        part = Part(message, seq, MessageState.SUBMITTED, 1)
+        part.external_id = f"{id}-{seq}"
+        message.parts.append(part)
+        tracker.expect(part)
+    return message
+
+
+def finish(tracker: Tracker, message: Message) -> None:
+    message.final_at = 1
+    for part in message.parts:
+        part.state = MessageState.DELIVERED
+    tracker.remove(message)
+
+
+def test_finished_messages_leave_no_circles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the collector, which hardly ever runs here: memory is bounded all the same."""
+    monkeypatch.setattr(module, "_MAX_EXPECTED", 100)
+    tracker = Tracker()
+    gc.collect()
+    gc.disable()
+    try:
+        for id in range(1, 501):
+            finish(tracker, expected(tracker, id))
+        left = [each for each in gc.get_objects() if isinstance(each, Message)]
+        assert len(left) == 100
+        del left
+    finally:
+        gc.enable()
+
+
+def test_a_message_keeps_its_parts_while_one_of_them_is_expected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_MAX_EXPECTED", 3)
+    tracker = Tracker()
+    message = expected(tracker, 1, parts=2)
+    finish(tracker, message)
+    expected(tracker, 2, parts=2)
+    assert tracker.find(1, ["1-1"]) is None
+    assert tracker.find(1, ["1-2"]) is message.parts[1]
+    expected(tracker, 3)
+    assert message.parts == []
+
+
+def test_open_messages_that_were_forgotten_keep_their_parts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_MAX_EXPECTED", 1)
+    tracker = Tracker()
+    message = expected(tracker, 1)
+    expected(tracker, 2)
+    assert 1 not in tracker.live
+    assert len(message.parts) == 1
