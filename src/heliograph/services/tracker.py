@@ -67,6 +67,6 @@ class Tracker:
         if message.final_at and not any(
             (p.connector_id, p.external_id) in self._order for p in message.parts
         ):
-            # Nobody finds it any more. Message and parts are a circle, and the collection that frees
-            # such comes once in millions of messages (see the thresholds in `runtime`).
+            # Nobody finds it any more. Message and parts are a circle, and a collection that frees
+            # these comes once in millions of messages (see the thresholds in `runtime`).
             message.parts = []
