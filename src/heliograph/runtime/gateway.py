@@ -30,6 +30,9 @@ from heliograph.storage.migration import upgrade
 
 __all__ = ["AlreadyRunning", "Runtime", "Welcome"]
 
+_HOLD_TRIES = 20
+_HOLD_PAUSE_S = 0.5
+
 # Makes what a new installation shows once, of the first account's password and the HTTP port.
 Welcome = Callable[[str, int | None], str]
 Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
@@ -86,6 +89,7 @@ class Runtime:
         self._lock = _lock_folder(data_dir)
         database = Database(config.database.url or sqlite_url(data_dir))
         await upgrade(database)
+        await _hold(database)
         password = await ensure_first_account(database, now_ms=now_ms())
         self.base = await lay_foundation(config, database, self.metrics)
         self.engine = build_engine(self.base)
@@ -168,6 +172,16 @@ class Runtime:
         if (binds := self.doors.count_smpp_binds()) is not None:
             self.metrics.set_smpp_binds(binds)
         return self.metrics.render()
+
+
+async def _hold(database: Database) -> None:
+    """As the lock of the folder, for a database that other machines can reach too."""
+    for _ in range(_HOLD_TRIES):
+        if await database.take_hold():
+            return
+        await asyncio.sleep(_HOLD_PAUSE_S)  # one that was killed is let go in a moment
+    await database.close()
+    raise AlreadyRunning("another heliograph serves from this database; stop it first")
 
 
 def _lock_folder(data_dir: Path) -> IO[str]:

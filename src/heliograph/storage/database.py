@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -32,6 +32,9 @@ def sqlite_url(data_dir: Path) -> str:
     """Address of the embedded database of a data folder."""
     return f"sqlite+aiosqlite:///{data_dir / 'heliograph.db'}"
 
+# Any number that nothing else in the database uses: "heliogra" in octets.
+_HOLD_KEY = int.from_bytes(b"heliogra", "big") >> 1
+
 
 class Database:
     """One database of either kind, by its SQLAlchemy address."""
@@ -50,6 +53,7 @@ class Database:
                 "database.url names no file: SQLite needs one, sqlite+aiosqlite:////path"
             )
         options: dict[str, Any] = {} if self.is_sqlite else {"pool_pre_ping": True}
+        self._hold: AsyncConnection | None = None
         self._engine: AsyncEngine = create_async_engine(
             self.url, pool_size=4, max_overflow=4, **options
         )
@@ -81,6 +85,18 @@ class Database:
         async with self._engine.begin() as connection:
             yield connection
 
+    async def take_hold(self) -> bool:
+        """Keeps other servers off a PostgreSQL database until `close`; False: one has it already.
+
+        On SQLite there is nothing to do: the data folder itself is held.
+        """
+        if self.is_sqlite:
+            return True
+        if self._hold is None:
+            self._hold = await self._reader.connect()
+        taken = await self._hold.scalar(select(func.pg_try_advisory_lock(_HOLD_KEY)))
+        return bool(taken)
+
     async def check(self) -> None:
         """Raises when the database does not answer."""
         async with self.read() as connection:
@@ -98,6 +114,8 @@ class Database:
 
     async def close(self) -> None:
         """Closes the pool."""
+        if self._hold is not None:
+            await self._hold.close()
         await self._engine.dispose()
 
 
