@@ -64,7 +64,7 @@ class Directory:
         self._abilities_of = abilities_of
         self._snapshot = _Snapshot()
         self._numbering: NumberingPlan | None = None
-        self._tables: tuple[object, ...] = ()
+        self._tables_version = -1
         self._listeners: list[Callable[[], None]] = []
         self._loading = asyncio.Lock()
         self._converted: dict[tuple[int, str], TariffPlan] = {}
@@ -158,15 +158,16 @@ class Directory:
             routes = await routing.list_routes(connection)
             plans = await tariffs.load_plans(connection)
             number_owners = await numbering.load_service_numbers(connection)
-            imported = await numbering.load_prefixes(connection)
-            ported = await numbering.load_ported(connection)
-        tables = (imported, ported)
-        if self._numbering is None or tables != self._tables:
+            tables_version = await revisions.numbering_version(connection)
+            are_known = self._numbering is not None and tables_version == self._tables_version
+            imported = [] if are_known else await numbering.load_prefixes(connection)
+            ported = {} if are_known else await numbering.load_ported(connection)
+        if not are_known:
             # Half a second of work: not in the event loop.
             self._numbering = await asyncio.to_thread(
                 NumberingPlan.load_default, imported=imported, ported=ported
             )
-            self._tables = tables
+            self._tables_version = tables_version
         by_id = {account.id: account for account in known}
         self._converted = {}
         self._snapshot = _Snapshot(

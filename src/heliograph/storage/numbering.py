@@ -45,7 +45,7 @@ async def import_prefixes(connection: AsyncConnection, rows: Iterable[PrefixRow]
     ]
     for start in range(0, len(values), _CHUNK):
         await connection.execute(insert(prefixes), values[start : start + _CHUNK])
-    await revisions.bump(connection)
+    await revisions.bump_numbering(connection)
     return len(values)
 
 
@@ -70,7 +70,7 @@ async def import_ported(
     for chunk in _chunks(list(changed)):
         values = [{"number": number, "mccmnc": changed[number]} for number in chunk]
         await connection.execute(insert(ported_numbers), values)
-    await revisions.bump(connection)
+    await revisions.bump_numbering(connection)
     return len(numbers)
 
 

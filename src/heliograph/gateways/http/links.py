@@ -29,7 +29,8 @@ _ROBOT = re.compile(
     r"bot\b|bot[/;_-]|crawl|spider|slurp|preview|scan|monitor|facebookexternalhit|facebookcatalog"
     r"|whatsapp|telegram|viber|skypeuripreview|slack|discord|embedly|vkshare|headless|lighthouse"
     r"|python|curl|wget|java/|okhttp|go-http|libwww|httpclient|axios|node-fetch|phantom|validator"
-    r"|google-safety|googleother|bingpreview|yandex\.com/bots|proofpoint|barracuda|mimecast|safelinks",
+    r"|google-safety|googleother|bingpreview|yandex\.com/bots"
+    r"|proofpoint|barracuda|mimecast|safelinks",
     re.IGNORECASE,
 )
 _AHEAD = re.compile(r"prefetch|preview|prerender", re.IGNORECASE)
