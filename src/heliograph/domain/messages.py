@@ -42,6 +42,9 @@ MAX_PARTS = 255
 class MessageType(IntEnum):
     """Kind of a message; the numbers are the API's (code tables, section 5)."""
 
+    # That of Enum is a Python function, and members are looked up several times a message.
+    __hash__ = int.__hash__
+
     SMS = 0
     FLASH = 1
     BINARY = 2
@@ -60,6 +63,8 @@ class MessageType(IntEnum):
 @unique
 class MessageState(IntEnum):
     """Where a message or a part is. Stored as a number: values never change their meaning."""
+
+    __hash__ = int.__hash__
 
     SCHEDULED = 1  # waits for its time
     HELD = 2  # waits for a decision: moderation, its mailing list
