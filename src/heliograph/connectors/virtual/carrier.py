@@ -91,7 +91,7 @@ class Plan:
 
 def read_code(recipient: str) -> str:
     """The four-digit code of a magic recipient; empty for every other."""
-    if not recipient.isdigit():
+    if not recipient.isdecimal():
         name = recipient.partition("@")[0]
         recipient = "".join(c for c in name if c in "0123456789")
     return recipient[-4:] if recipient[-8:-4] == "0000" else ""
@@ -121,7 +121,7 @@ class Carrier:
             return self._plan_magic(read_code(recipient), attempts)
         if self._share and spread_of(_ticket_of(recipient)) < self._share:
             return self._lost
-        if self._is_magic and not recipient.isdigit() and (code := read_code(recipient)):
+        if self._is_magic and not recipient.isdecimal() and (code := read_code(recipient)):
             return self._plan_magic(code, attempts)
         return self._ordinary
 
@@ -207,6 +207,6 @@ class Carrier:
 
 
 def _ticket_of(recipient: str) -> int:
-    if recipient.isdigit():
+    if recipient.isdecimal():
         return int(recipient)
     return int.from_bytes(recipient.encode("utf-8", "replace")[-8:], "big")
