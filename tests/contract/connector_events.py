@@ -9,7 +9,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from heliograph.connectors.base import Connector, Incoming, Outcome, OutcomeKind, ReceiptReport
+from heliograph.connectors.base import (
+    Connector,
+    Incoming,
+    IncomingCall,
+    Outcome,
+    OutcomeKind,
+    ReceiptReport,
+)
 from heliograph.domain.messages import Message, MessageState, MessageType, Part, Submission
 
 _ids = itertools.count(1_000)
@@ -25,7 +32,7 @@ class Recorder:
         self.outcomes: list[tuple[Part, Outcome]] = []
         self.receipts: list[ReceiptReport] = []
         self.incoming: list[Incoming] = []
-        self.calls: list[IncomingCall] = []
+        self.rings: list[IncomingCall] = []
         self.calls: Counter[str] = Counter()
         self.is_storing = True
         self.hold_stored = False
@@ -64,7 +71,7 @@ class Recorder:
         self._note("incoming")
 
     def report_call(self, connector: Connector, call: IncomingCall) -> None:
-        self.calls.append(call)
+        self.rings.append(call)
         self._note("call")
 
     def report_ready(self, connector: Connector) -> None:

@@ -132,6 +132,10 @@ def feed(metrics: Metrics) -> None:
     metrics.commit(100, 0.001)
     metrics.watch_queue("journal", lambda: 7)
     metrics.set_binds({("mts", "bound"): 2})
+    metrics.session_requests("submit_sm", "ESME_ROK", 3)
+    metrics.session_deliveries("delivered", 2)
+    metrics.session_refused("bind")
+    metrics.set_smpp_binds({"trx": 1})
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

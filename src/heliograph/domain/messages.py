@@ -96,9 +96,7 @@ _ENDS = frozenset({_S.DELIVERED, _S.EXPIRED, _S.UNDELIVERABLE, _S.REJECTED})
 # follows a final state but a reader's own act (READ, CLICKED).
 TRANSITIONS: dict[MessageState, frozenset[MessageState]] = {
     _S.SCHEDULED: frozenset({_S.QUEUED, _S.HELD, _S.DELETED, _S.EXPIRED, _S.FORBIDDEN}),
-    _S.HELD: frozenset(
-        {_S.QUEUED, _S.SCHEDULED, _S.DELETED, _S.EXPIRED, _S.FORBIDDEN, _S.STOPPED}
-    ),
+    _S.HELD: frozenset({_S.QUEUED, _S.SCHEDULED, _S.DELETED, _S.EXPIRED, _S.FORBIDDEN, _S.STOPPED}),
     _S.QUEUED: frozenset(
         {
             _S.SUBMITTING,

@@ -32,6 +32,7 @@ def sqlite_url(data_dir: Path) -> str:
     """Address of the embedded database of a data folder."""
     return f"sqlite+aiosqlite:///{data_dir / 'heliograph.db'}"
 
+
 # Any number that nothing else in the database uses: "heliogra" in octets.
 _HOLD_KEY = int.from_bytes(b"heliogra", "big") >> 1
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.unit.services.rig import PHONE, PuppetConnector, Rig, open_rig
 
 from heliograph.connectors.base import OutcomeKind, UnknownPolicy
 from heliograph.domain.messages import MessageState, MessageType
@@ -14,7 +15,6 @@ from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Refused, Spread
 from heliograph.runtime import now_ms
 from heliograph.services import dispatch as dispatch_module
-from tests.unit.services.rig import PHONE, PuppetConnector, Rig, open_rig
 
 LONG = "x" * 400  # three parts
 
