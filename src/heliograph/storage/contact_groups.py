@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.contacts import ContactKind, Group
 from heliograph.storage.schema_books import contact_groups, contact_members, contacts
-from heliograph.storage.sets import among, is_sqlite
+from heliograph.storage.sets import is_sqlite, joined
 
 __all__ = [
     "add_group",
@@ -163,7 +163,7 @@ async def existing_groups(
         select(contact_groups.c.id).where(
             contact_groups.c.account_id == account_id,
             contact_groups.c.kind == int(kind),
-            among(connection, contact_groups.c.id, ids),
+            joined(connection, contact_groups.c.id, ids),
         )
     )
     return set(rows.scalars())
@@ -176,7 +176,7 @@ async def groups_of(
     rows = await connection.execute(
         select(contact_members.c.contact_id, contact_members.c.group_id)
         .join(contact_groups, contact_groups.c.id == contact_members.c.group_id)
-        .where(among(connection, contact_members.c.contact_id, contact_ids))
+        .where(joined(connection, contact_members.c.contact_id, contact_ids))
         .order_by(contact_members.c.contact_id, contact_members.c.group_id)
     )
     found: dict[int, list[int]] = defaultdict(list)
@@ -193,7 +193,7 @@ async def join_groups(
     for group_id in group_ids:
         # From the contacts themselves: one that is deleted meanwhile does not come back here.
         members = select(literal(group_id, contact_members.c.group_id.type), contacts.c.id).where(
-            among(connection, contacts.c.id, contact_ids)
+            joined(connection, contacts.c.id, contact_ids)
         )
         done = await connection.execute(
             statement(contact_members)
@@ -217,7 +217,7 @@ async def leave_groups(connection: AsyncConnection, contact_ids: Sequence[int]) 
     """Takes contacts out of all their groups."""
     left = await connection.execute(
         delete(contact_members)
-        .where(among(connection, contact_members.c.contact_id, contact_ids))
+        .where(joined(connection, contact_members.c.contact_id, contact_ids))
         .returning(contact_members.c.group_id)
     )
     counted = Counter(left.scalars())

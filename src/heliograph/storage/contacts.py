@@ -35,7 +35,7 @@ from heliograph.domain.contacts import (
 )
 from heliograph.storage import contact_groups
 from heliograph.storage.schema_books import contact_members, contacts
-from heliograph.storage.sets import among, is_sqlite
+from heliograph.storage.sets import is_sqlite, joined
 
 __all__ = [
     "AddressTaken",
@@ -198,11 +198,28 @@ async def list_contacts(
         return []
     rows = await connection.execute(
         select(contacts.c.id, contacts.c.address, *_FIELDS)
-        .where(among(connection, contacts.c.id, ids))
+        .where(joined(connection, contacts.c.id, ids))
         .order_by(contacts.c.id)
     )
     groups = await contact_groups.groups_of(connection, ids)
-    return [Contact(groups=tuple(groups.get(row.id, ())), **row._asdict()) for row in rows]
+    return [
+        # By position: a page has a thousand rows of a dozen values.
+        Contact(
+            id=row[0],
+            address=row[1],
+            name=row[2],
+            first_name=row[3],
+            last_name=row[4],
+            middle_name=row[5],
+            birthday=row[6],
+            client_ref=row[7],
+            comments=row[8],
+            tags=row[9],
+            other_numbers=row[10],
+            groups=tuple(groups.get(row[0], ())),
+        )
+        for row in rows
+    ]
 
 
 async def list_addresses(
@@ -268,7 +285,7 @@ async def _stored_fields(
 ) -> dict[str, dict[str, str]]:
     rows = await connection.execute(
         select(contacts.c.address, *_FIELDS).where(
-            *_owned(account_id, kind), among(connection, contacts.c.address, addresses)
+            *_owned(account_id, kind), joined(connection, contacts.c.address, addresses)
         )
     )
     found: dict[str, dict[str, str]] = defaultdict(dict)

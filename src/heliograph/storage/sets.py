@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["among", "is_sqlite"]
+__all__ = ["among", "is_sqlite", "joined"]
 
 
 def is_sqlite(connection: AsyncConnection) -> bool:
@@ -29,3 +29,14 @@ def among(
         return column.in_(select(func.json_each(text).table_valued("value").c.value))
     array = bindparam(None, list(values), type_=ARRAY(column.type), unique=True)
     return column == any_(array)
+
+
+def joined(
+    connection: AsyncConnection, column: ColumnElement[Any], values: Sequence[int] | Sequence[str]
+) -> ColumnElement[bool]:
+    """As `among`, for batches of hundreds. On a table that PostgreSQL knows nothing about yet, it
+    compares every row with every element of an array; a set of rows it hashes, or looks up."""
+    if is_sqlite(connection):
+        return among(connection, column, values)
+    array = bindparam(None, list(values), type_=ARRAY(column.type), unique=True)
+    return column.in_(select(func.unnest(array)))
