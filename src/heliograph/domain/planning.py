@@ -21,7 +21,7 @@ from heliograph.domain.messages import MAX_PARTS, MessageType
 from heliograph.domain.numbering import NumberingPlan, normalise_recipient
 from heliograph.domain.policies import judge
 from heliograph.domain.refusals import Refusal
-from heliograph.domain.requests import Entry, SendRequest
+from heliograph.domain.requests import Entry, Line, SendRequest
 from heliograph.domain.routing import RouteTable
 from heliograph.domain.schedule import parse_time
 from heliograph.domain.senders import SenderRules, is_valid_sender, replace_senders
@@ -60,17 +60,16 @@ class Rules:
 
 
 @dataclass(slots=True)
-class Draft:
-    """One recipient. `refusal` set: it gets nothing, and `part_count` and `price_micros` are 0.
+class Draft(Line):
+    """One recipient, which becomes its line of the answer. `refusal` set: it gets nothing, and
+    `part_count` and `price_micros` are 0.
 
     `own_text`, `own_sender` None: those of the plan. `flags`: bits of `flag` beside the type.
     """
 
-    recipient: str
     mccmnc: str = ""
-    part_count: int = 0
     price_micros: int = 0
-    refusal: Refusal | None = None
+    part_count: int = 0
     route: tuple[int, ...] = ()
     due_at: int = 0
     own_text: str | None = None

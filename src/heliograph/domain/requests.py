@@ -6,6 +6,7 @@ else; prices, limits, routes and storage are behind `services`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,7 +116,7 @@ class Submitted:
     part_count: int
     cost_micros: int
     balance_micros: int
-    lines: list[Line]
+    lines: Sequence[Line]
     is_test: bool = False
     code: str = ""
 
@@ -127,7 +128,7 @@ class Refused:
     refusal: Refusal
     client_ref: str = ""
     reason: str = ""
-    lines: list[Line] = field(default_factory=list)
+    lines: Sequence[Line] = ()
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from heliograph.domain.messages import (
 )
 from heliograph.domain.planning import Draft, Plan, Rules, plan_request
 from heliograph.domain.refusals import RECIPIENT_OUTCOMES, Refusal
-from heliograph.domain.requests import Line, Refused, SendRequest, Spread, Submitted
+from heliograph.domain.requests import Refused, SendRequest, Spread, Submitted
 from heliograph.domain.schedule import portion_delay_ms
 from heliograph.observability import Metrics
 from heliograph.services.changes import Bookkeeping, Changes, encode_json
@@ -287,13 +287,13 @@ class Submit:
             self._count(request, plan, is_estimate=True)
         if plan.refusal is not None:
             self._metrics.refused(plan.refusal)
-            return Refused(plan.refusal, lines=_lines(plan))
+            return Refused(plan.refusal, lines=plan.drafts)
         return Submitted(
             client_ref="",
             part_count=plan.part_count,
             cost_micros=plan.price_micros,
             balance_micros=0,
-            lines=_lines(plan),
+            lines=plan.drafts,
             is_test=request.account.is_test,
         )
 
@@ -379,7 +379,7 @@ class Submit:
                 part_count=plan.part_count,
                 cost_micros=plan.price_micros,
                 balance_micros=entry.balance_micros,
-                lines=_lines(plan),
+                lines=plan.drafts,
                 is_test=acceptance.request.account.is_test,
                 code=acceptance.code,
             )
@@ -518,7 +518,7 @@ class Submit:
             return
         self._written(changes, entry)
         self._metrics.refused(refusal)
-        lines = _lines(acceptance.plan)
+        lines = acceptance.plan.drafts
         acceptance.done(Refused(refusal, client_ref=acceptance.client_ref, lines=lines))
 
 
@@ -561,10 +561,6 @@ def _spread_out(spread: Spread, index: int, count: int, due_at: int, now_ms: int
     )
     start_ms = due_at or spread.start_ms or now_ms
     return start_ms + delay if start_ms + delay > now_ms else 0
-
-
-def _lines(plan: Plan) -> list[Line]:
-    return [Line(d.recipient, d.mccmnc, d.price_micros, d.refusal) for d in plan.drafts]
 
 
 def _fingerprint(request: SendRequest) -> int:
