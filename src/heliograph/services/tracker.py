@@ -6,6 +6,7 @@ its external id. Memory is bounded: the oldest expectations are forgotten first.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from heliograph.domain.messages import FINAL_STATES, Message, MessageState, Part
@@ -25,8 +26,9 @@ class Tracker:
     def __init__(self) -> None:
         self.live: dict[int, Message] = {}
         self._expected: dict[int, dict[str, Part]] = {}
-        # (connector id, external id) in the order of arrival; a dict serves as an ordered set.
-        self._order: dict[tuple[int, str], None] = {}
+        # (connector id, external id) in the order of arrival. An OrderedDict, as the first key of a
+        # plain dict is searched for through the places of all that were deleted before it.
+        self._order: OrderedDict[tuple[int, str], None] = OrderedDict()
 
     def add(self, message: Message) -> None:
         """Begins to track an open message."""
@@ -56,8 +58,7 @@ class Tracker:
         return None
 
     def _evict(self) -> None:
-        connector_id, external_id = key = next(iter(self._order))
-        del self._order[key]
+        (connector_id, external_id), _ = self._order.popitem(last=False)
         part = self._expected[connector_id].pop(external_id, None)
         if part is None:
             return
