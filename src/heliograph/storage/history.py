@@ -47,11 +47,26 @@ _IN_SPAN = "m.id >= :first AND m.id < :before"
 _IS_MAIL = "m.recipient LIKE '_%@%'"
 
 # Texts and no expressions: what the planner is to do is told by their form.
-_PAGE = text(
+_PAGE_SQLITE = text(
     "SELECT m.id FROM messages m WHERE m.account_id = :account_id "
     f"AND (m.id >> {_BUCKET_BITS}) >= :first_bucket AND (m.id >> {_BUCKET_BITS}) <= :last_bucket "
     f"AND {_IN_SPAN} AND {_SHOWN} AND NOT ({_IS_MAIL}) "
     f"ORDER BY (m.id >> {_BUCKET_BITS}) DESC, m.id DESC LIMIT :limit"
+)
+# PostgreSQL takes the conditions on ids and on buckets for independent of each other, expects
+# hardly a row, and would gather a whole history to sort it. So it is led from bucket to bucket; the
+# limit ends the walk, as rows come in the order of the series.
+_WALK = (
+    "SELECT id FROM (SELECT m.id FROM generate_series(CAST(:last_bucket AS bigint), "
+    "CAST(:first_bucket AS bigint), -1) AS bucket(n) CROSS JOIN LATERAL (SELECT m.id "
+    f"FROM messages m WHERE m.account_id = :account_id AND (m.id >> {_BUCKET_BITS}) = bucket.n "
+    "AND {condition} AND (m.id + 0) >= :first AND (m.id + 0) < :before AND "
+    f"{_SHOWN} ORDER BY m.id DESC) AS m LIMIT :limit) "
+    "AS page ORDER BY id DESC"
+)
+_PAGE_POSTGRESQL = text(_WALK.format(condition=f"NOT ({_IS_MAIL})"))
+_OF_NUMBERS_POSTGRESQL = text(
+    _WALK.format(condition="m.recipient = ANY(CAST(:recipients AS text[]))")
 )
 _PAGE_OF_MAILS = text(
     f"SELECT m.id FROM messages m WHERE m.account_id = :account_id AND {_IS_MAIL} "
@@ -63,14 +78,6 @@ _OF_NUMBERS_SQLITE = text(
     "SELECT m.id FROM bucket CROSS JOIN json_each(:recipients) AS j CROSS JOIN messages m "
     f"ON m.account_id = :account_id AND (m.id >> {_BUCKET_BITS}) = bucket.n "
     f"AND m.recipient = j.value WHERE {_IN_SPAN} AND {_SHOWN} ORDER BY m.id DESC LIMIT :limit"
-)
-_OF_NUMBERS_POSTGRESQL = text(
-    "SELECT m.id FROM generate_series(CAST(:first_bucket AS bigint), CAST(:last_bucket AS bigint)) "
-    "AS bucket(n) CROSS JOIN unnest(CAST(:recipients AS text[])) AS j(value) "
-    "CROSS JOIN LATERAL (SELECT id, created_at, is_deleted FROM messages "
-    f"WHERE account_id = :account_id AND (id >> {_BUCKET_BITS}) = bucket.n "
-    "AND recipient = j.value OFFSET 0) AS m "
-    f"WHERE {_IN_SPAN} AND {_SHOWN} ORDER BY m.id DESC LIMIT :limit"
 )
 
 
@@ -128,7 +135,7 @@ async def find_history(
             statement = _OF_NUMBERS_POSTGRESQL
             given["recipients"] = list(recipients)
     elif not mails:
-        statement = _PAGE
+        statement = _PAGE_SQLITE if is_sqlite(connection) else _PAGE_POSTGRESQL
     if statement is not _PAGE_OF_MAILS:
         given["first_bucket"] = first >> _BUCKET_BITS
         given["last_bucket"] = (before - 1) >> _BUCKET_BITS
