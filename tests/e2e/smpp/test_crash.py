@@ -45,9 +45,10 @@ class Load:
             await esme.close()
 
     async def _submit(self, esme: Esme) -> None:
-        sent = 0
+        sent = done = seen = 0
         while not self.is_over and not esme.is_closed.is_set():
-            done = sum(isinstance(p, SubmitSmResp) for p in esme.log)
+            done += sum(isinstance(p, SubmitSmResp) for p in esme.log[seen:])
+            seen = len(esme.log)
             for _ in range(WINDOW - (sent - done)):
                 self._number += 1
                 sent += 1
