@@ -76,6 +76,14 @@ def load_smpp_receipts(stage: Stage) -> list[str]:
     return [*load_smpp(stage), "-r"]
 
 
+def load_smpp_ten(stage: Stage) -> list[str]:
+    return [*load_smpp(stage), "-b", "10"]
+
+
+def load_smpp_ten_receipts(stage: Stage) -> list[str]:
+    return [*load_smpp_ten(stage), "-r"]
+
+
 SCENARIOS = (
     Scenario(
         name="single", about="HTTP single sends, 32 connections", load=load_single, messages=30_000
@@ -121,7 +129,6 @@ SCENARIOS = (
         load=load_smpp,
         messages=50_000,
         smpp=True,
-        by_default=False,
     ),
     Scenario(
         name="smpp-receipts",
@@ -130,6 +137,20 @@ SCENARIOS = (
         messages=50_000,
         operator={"delay": 0},
         smpp=True,
-        by_default=False,
+    ),
+    Scenario(
+        name="smpp10",
+        about="SMPP to SMPP, ten binds, window 50 each",
+        load=load_smpp_ten,
+        messages=100_000,
+        smpp=True,
+    ),
+    Scenario(
+        name="smpp10-receipts",
+        about="SMPP to SMPP, ten binds, with receipts back",
+        load=load_smpp_ten_receipts,
+        messages=100_000,
+        operator={"delay": 0},
+        smpp=True,
     ),
 )
