@@ -22,7 +22,7 @@ from heliograph.domain.messages import (
     part_id,
 )
 from heliograph.storage.schema import messages, parts, submissions
-from heliograph.storage.sets import among
+from heliograph.storage.sets import joined
 
 __all__ = ["load_messages", "split_route"]
 
@@ -88,13 +88,13 @@ async def load_messages(connection: AsyncConnection, ids: Iterable[int]) -> list
     rows = (
         await connection.execute(
             select(*_MESSAGE_COLUMNS)
-            .where(among(connection, messages.c.id, asked))
+            .where(joined(connection, messages.c.id, asked))
             .order_by(messages.c.id)
         )
     ).all()
     wanted = list({row[1] for row in rows})
     found = await connection.execute(
-        select(*_SUBMISSION_COLUMNS).where(among(connection, submissions.c.id, wanted))
+        select(*_SUBMISSION_COLUMNS).where(joined(connection, submissions.c.id, wanted))
     )
     calls = {row[0]: _make_submission(row) for row in found.all()}
     loaded = {row[0]: _make_message(row, calls[row[1]]) for row in rows}
@@ -109,7 +109,7 @@ async def _load_parts(connection: AsyncConnection, loaded: Mapping[int, Message]
         for seq in range(1, message.part_count + 1)
     ]
     rows = await connection.execute(
-        select(*_PART_COLUMNS).where(among(connection, parts.c.id, ids)).order_by(parts.c.id)
+        select(*_PART_COLUMNS).where(joined(connection, parts.c.id, ids)).order_by(parts.c.id)
     )
     for row in rows.all():
         message = loaded[row[0] >> 8]
