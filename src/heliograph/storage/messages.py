@@ -162,15 +162,25 @@ async def waiting_messages(
 
     `account_id` None: of every account. Fewer than `limit` parts mean that there are no more.
     """
+    # A lookup by key for each part, in these words: of a join PostgreSQL makes a comparison of all
+    # with all while it knows nothing about the tables yet.
+    owner = (
+        select(messages.c.account_id)
+        .where(_MESSAGE_OF_PART, _OPEN)
+        .correlate(parts)
+        .scalar_subquery()
+    )
     query = (
         select(parts.c.id)
-        .join_from(parts, messages, _MESSAGE_OF_PART)
-        .where(parts.c.connector_id == connector_id, parts.c.id > after_part_id, _WAITING, _OPEN)
+        .where(
+            parts.c.connector_id == connector_id,
+            parts.c.id > after_part_id,
+            _WAITING,
+            owner.is_not(None) if account_id is None else owner == account_id,
+        )
         .order_by(parts.c.id)
         .limit(limit)
     )
-    if account_id is not None:
-        query = query.where(messages.c.account_id == account_id)
     return await _load_parts(connection, list((await connection.execute(query)).scalars()))
 
 
