@@ -55,7 +55,7 @@ RECIPIENT_OUTCOMES: dict[Refusal, tuple[MessageState, int]] = {
     Refusal.NO_FUNDS: (MessageState.NO_FUNDS, 0),
     Refusal.TEXT_DENIED: (MessageState.FORBIDDEN, 253),
     Refusal.SENDER_DENIED: (MessageState.FORBIDDEN, 254),
-    Refusal.NUMBER_BLOCKED: (MessageState.FORBIDDEN, 252),
+    Refusal.NUMBER_BLOCKED: (MessageState.FORBIDDEN, 250),
     Refusal.NUMBER_LIMIT: (MessageState.FORBIDDEN, 251),
     Refusal.ACCOUNT_LIMIT: (MessageState.FORBIDDEN, 247),
     Refusal.OUTSIDE_HOURS: (MessageState.FORBIDDEN, 246),

@@ -180,7 +180,7 @@ async def test_every_refusal_in_every_form(door: Door, refusal: Refusal) -> None
     [
         (Refusal.NO_ROUTE, "25", "248"),
         (Refusal.NO_FUNDS, "24", "0"),
-        (Refusal.NUMBER_BLOCKED, "23", "252"),
+        (Refusal.NUMBER_BLOCKED, "23", "250"),
         (Refusal.SYSTEM_ERROR, "20", "255"),
     ],
 )
