@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.refusals import Refusal
@@ -11,7 +12,7 @@ from heliograph.gateways.http.parameters import Parameters
 from heliograph.gateways.http.ports import HttpSettings, Services
 from heliograph.protocols.forms.replies import Format, write_error
 
-__all__ = ["Call", "Document", "Reply", "refuse"]
+__all__ = ["Call", "Document", "Handler", "Reply", "Tell", "refuse"]
 
 
 class Document(NamedTuple):
@@ -33,10 +34,16 @@ class Reply(NamedTuple):
     document: Document | None = None
 
 
-class Call:
-    """A request that has been authenticated. `fields` are the texts of its parameters."""
+Tell = Callable[[Reply], None]
 
-    __slots__ = ("account", "fields", "fmt", "parameters", "script", "services", "settings")
+
+class Call:
+    """A request that has been authenticated. `fields` are the texts of its parameters.
+
+    `tell` takes the reply of a handler that returned None; see Handler.
+    """
+
+    __slots__ = ("account", "fields", "fmt", "parameters", "script", "services", "settings", "tell")
 
     def __init__(
         self,
@@ -47,6 +54,7 @@ class Call:
         account: Account,
         services: Services,
         settings: HttpSettings,
+        tell: Tell,
     ) -> None:
         self.script = script
         self.parameters = parameters
@@ -55,10 +63,15 @@ class Call:
         self.account = account
         self.services = services
         self.settings = settings
+        self.tell = tell
 
     def refuse(self, refusal: Refusal, client_ref: str = "") -> Reply:
         """The reply to a refusal, in the script's own numbers."""
         return refuse(self.script, refusal, self.fmt, client_ref=client_ref)
+
+
+# Returns the work that ends with the reply, or None: then `call.tell` is called with it, once.
+Handler = Callable[[Call], Coroutine[Any, Any, Reply] | None]
 
 
 def refuse(script: str, refusal: Refusal, fmt: Format, *, client_ref: str = "") -> Reply:

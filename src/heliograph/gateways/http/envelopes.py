@@ -11,17 +11,9 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol
 
-from heliograph.gateways.http.bodies import (
-    BodyTooLarge,
-    ClientGone,
-    Receive,
-    Scope,
-    Send,
-    client_address,
-    is_trusted,
-    read_body,
-)
+from heliograph.gateways.http.addresses import client_address, is_trusted
 from heliograph.gateways.http.errors import SYSTEM_ERROR_NUMBER
+from heliograph.gateways.http.exchanges import PLAIN, Request, Respond, header_block
 from heliograph.gateways.http.failures import log_failure
 from heliograph.gateways.http.ports import HttpSettings, RequestObserver
 from heliograph.protocols.soap.envelope import (
@@ -41,7 +33,7 @@ _CHARSET = re.compile(rb"charset\s*=\s*\"?([A-Za-z0-9._-]{1,40})", re.IGNORECASE
 # What may stand in an address that goes into a document.
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?", re.ASCII)
 _SLASHES = re.compile(r"/{2,}")
-_PLAIN = b"text/plain; charset=utf-8"
+_GUARDS = header_block((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 
 
 @dataclass(slots=True)
@@ -76,7 +68,7 @@ class SoapPort(Protocol):
 
 
 class SoapEndpoint:
-    """An ASGI callable for one path. A GET is answered with the WSDL."""
+    """A service at one path. A GET is answered with the WSDL."""
 
     def __init__(
         self, service: SoapPort, settings: HttpSettings, observer: RequestObserver
@@ -85,42 +77,38 @@ class SoapEndpoint:
         self._settings = settings
         self._observer = observer
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(self, request: Request, respond: Respond) -> None:
         """Answers one request."""
-        headers = _Headers(scope)
-        endpoint = self._endpoint_of(scope, headers)
-        match scope["method"]:
+        headers = _Headers(request)
+        endpoint = self._endpoint_of(request, headers)
+        match request.method:
             case "GET" | "HEAD":
                 body = self._service.describe(endpoint)
-                await _respond(send, 200, b"text/xml; charset=utf-8", body.encode())
+                respond(200, _head_of("text/xml; charset=utf-8"), body.encode())
             case "POST":
-                await self._answer(scope, receive, send, headers, endpoint)
+                await self._carry_out(request, respond, headers, endpoint)
             case _:
-                await _respond(send, 405, _PLAIN, b"use POST", (b"allow", b"GET, HEAD, POST"))
+                allowed = header_block((b"allow", b"GET, HEAD, POST"))
+                respond(405, PLAIN + allowed, b"use POST")
 
-    async def _answer(
-        self, scope: Scope, receive: Receive, send: Send, headers: _Headers, endpoint: str
+    async def _carry_out(
+        self, request: Request, respond: Respond, headers: _Headers, endpoint: str
     ) -> None:
         started = perf_counter()
         if headers.encoding not in (b"", b"identity"):
-            await _respond(send, 415, _PLAIN, b"the body must not be compressed")
-            return
-        try:
-            body = await read_body(receive, headers.length, self._settings.max_body_bytes)
-        except BodyTooLarge:
-            too_large = b"the body is too large"
-            await _respond(send, 413, _PLAIN, too_large, (b"connection", b"close"))
-            return
-        except ClientGone:
+            respond(415, PLAIN, b"the body must not be compressed")
             return
         status, code = 200, 0
         version = SoapVersion.V11
         try:
-            request = await self._read(body, headers)
-            version = request.version
-            asked = Asked(request, endpoint, self._address_of(scope, headers))
-            answer = await self._service.carry_out(asked)
+            envelope = await self._read(request.body, headers)
+            version = envelope.version
+            settings = self._settings
+            address = client_address(request.peer, headers.forwarded, settings.trusted_proxies)
+            answer = await self._service.carry_out(Asked(envelope, endpoint, address))
             text, code = write_answer(version, answer.content), answer.error_code
+            if code == SYSTEM_ERROR_NUMBER:  # a bug of ours is a fault, not a result
+                status, text = 500, write_fault(version, "system error", is_ours=True)
         except SoapError as error:
             status, code, version = 500, 1, error.version
             text = write_fault(version, str(error))
@@ -128,7 +116,7 @@ class SoapEndpoint:
             log_failure(self._service.name, error)
             status, code = 500, SYSTEM_ERROR_NUMBER
             text = write_fault(version, "system error", is_ours=True)
-        await _respond(send, status, version.content_type.encode(), text.encode())
+        respond(status, _head_of(version.content_type), text.encode())
         self._observer.http_request(self._service.name, code, perf_counter() - started)
 
     async def _read(self, body: bytes, headers: _Headers) -> SoapRequest:
@@ -137,34 +125,28 @@ class SoapEndpoint:
             return await asyncio.to_thread(read_envelope, body, charset)
         return read_envelope(body, charset)
 
-    def _address_of(self, scope: Scope, headers: _Headers) -> str:
-        peer = scope["client"][0] if scope["client"] else ""
-        return client_address(peer, headers.forwarded, self._settings.trusted_proxies)
-
-    def _endpoint_of(self, scope: Scope, headers: _Headers) -> str:
+    def _endpoint_of(self, request: Request, headers: _Headers) -> str:
         """The address at which the client sees this service."""
-        scheme = scope.get("scheme", "http")
-        peer = scope["client"][0] if scope["client"] else ""
-        if headers.scheme in ("http", "https") and is_trusted(peer, self._settings.trusted_proxies):
+        scheme = "https" if request.is_tls else "http"
+        trusted = self._settings.trusted_proxies
+        if headers.scheme in ("http", "https") and is_trusted(request.peer, trusted):
             scheme = headers.scheme
         host = headers.host if _HOST.fullmatch(headers.host) else "localhost"
         # Clients join a host with a last slash and a path with a first one.
-        return f"{scheme}://{host}{_SLASHES.sub('/', scope['path'])}"
+        return f"{scheme}://{host}{_SLASHES.sub('/', request.path)}"
 
 
 class _Headers:
     """The headers of a request that matter here."""
 
-    __slots__ = ("charset", "encoding", "forwarded", "host", "length", "scheme")
+    __slots__ = ("charset", "encoding", "forwarded", "host", "scheme")
 
-    def __init__(self, scope: Scope) -> None:
-        self.length = self.encoding = b""
+    def __init__(self, request: Request) -> None:
+        self.encoding = b""
         self.charset = self.host = self.scheme = ""
         self.forwarded: list[bytes] = []
-        for name, value in scope["headers"]:
+        for name, value in request.headers:
             match name:
-                case b"content-length":
-                    self.length = value
                 case b"content-type":
                     found = _CHARSET.search(value)
                     self.charset = found[1].decode("ascii") if found else ""
@@ -178,15 +160,5 @@ class _Headers:
                     self.scheme = value.decode("latin-1").strip().lower()
 
 
-async def _respond(
-    send: Send, status: int, kind: bytes, body: bytes, *more: tuple[bytes, bytes]
-) -> None:
-    headers = [
-        (b"content-type", kind),
-        (b"x-content-type-options", b"nosniff"),
-        (b"cache-control", b"no-store"),
-        *more,
-        (b"content-length", str(len(body)).encode("ascii")),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _head_of(content_type: str) -> bytes:
+    return header_block((b"content-type", content_type.encode())) + _GUARDS

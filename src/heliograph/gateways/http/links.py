@@ -19,7 +19,8 @@ from __future__ import annotations
 import re
 
 from heliograph.domain.short_links import is_code
-from heliograph.gateways.http.bodies import Scope, client_address
+from heliograph.gateways.http.addresses import client_address
+from heliograph.gateways.http.exchanges import Request
 from heliograph.gateways.http.ports import HttpSettings
 from heliograph.services.short_links import ShortLinks
 
@@ -52,18 +53,17 @@ def is_person(method: str, headers: dict[str, str]) -> bool:
 
 
 async def find_location(
-    path: str, scope: Scope, links: ShortLinks, settings: HttpSettings
+    path: str, request: Request, links: ShortLinks, settings: HttpSettings
 ) -> str | None:
     """Where a path that may be a short link leads; None when it is none."""
     code = path[1:]
-    if not is_code(code) or scope["method"] not in ("GET", "HEAD"):
+    if not is_code(code) or request.method not in ("GET", "HEAD"):
         return None
     headers: dict[str, str] = {}
     forwarded: list[bytes] = []
-    for name, value in scope["headers"]:
+    for name, value in request.headers:
         if name == b"x-forwarded-for":
             forwarded.append(value)
         headers[name.decode("latin-1")] = value.decode("latin-1")
-    peer = scope["client"][0] if scope["client"] else ""
-    address = client_address(peer, forwarded, settings.trusted_proxies)
-    return await links.follow(code, address, is_person=is_person(scope["method"], headers))
+    address = client_address(request.peer, forwarded, settings.trusted_proxies)
+    return await links.follow(code, address, is_person=is_person(request.method, headers))

@@ -51,6 +51,10 @@ class AuthenticationPort(Protocol):
 class SubmitPort(Protocol):
     """Sending, and the price of sending."""
 
+    def begin(self, request: SendRequest, done: Callable[[Submitted | Refused], None]) -> None:
+        """Tells the end of a request without groups, now or in the moment of the commit."""
+        ...
+
     async def send(self, request: SendRequest) -> Submitted | Refused:
         """Returns after the commit."""
         ...

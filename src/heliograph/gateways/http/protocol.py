@@ -1,11 +1,13 @@
-"""One HTTP connection: uvicorn's httptools protocol with the limits that it leaves to others.
+"""One HTTP connection: requests out of a parser, responses in one write each.
 
-What is different here, and why:
+The parser is httptools; between it and the application there is nothing, because a plain send is
+the hot path of the whole program. What a door that stands open to strangers needs is here:
 
 - a response leaves in one write, its head together with its body: one system call instead of two,
   and some clients take the first piece they read for the whole reply;
-- heads, header counts and requests have sizes, and reading has deadlines: without them one endless
-  header fills the memory, and a slow one holds a connection for ever;
+- requests of one connection are answered one after the other, in their order;
+- heads, header counts, bodies and requests have sizes, and reading has deadlines: without them one
+  endless header fills the memory, and a slow one holds a connection for ever;
 - deadlines are looked at by one sweep over all connections, not by a timer for each request;
 - no line is logged about what strangers send, and never a URL: it holds passwords.
 """
@@ -14,24 +16,28 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections import deque
+from dataclasses import dataclass, field
+from functools import partial
+from http import HTTPStatus
+from typing import cast
 
 import httptools
-from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, service_unavailable
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
 
+from heliograph.gateways.http.exchanges import PLAIN, Application, Request
 from heliograph.gateways.http.failures import log_failure
 
-__all__ = ["ApiProtocol", "ConnectionLimits", "DoorConfig"]
+__all__ = ["Connection", "ConnectionLimits", "Listener"]
 
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
+_STATUS_LINES = {each.value: f"HTTP/1.1 {each} {each.phrase}\r\n".encode() for each in HTTPStatus}
+_CLOSE = b"connection: close\r\n"
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_REASONS = {
+    408: b"the request took too long",
+    413: b"the body is too large",
+    431: b"the head of the request is too large",
+}
 
 # How long a connection that was told to close may go on sending what nobody reads. Closing at once
 # would reset it, and the client might never see the answer.
@@ -57,6 +63,25 @@ class ConnectionLimits:
     stall_s: float = 60.0
 
 
+@dataclass(slots=True, kw_only=True)
+class Listener:
+    """What all connections of a listener share.
+
+    `max_connections` 0: no limit; those beyond it are told 503. `date` is the header line of the
+    present second. `is_stopping`: every answer is the last one of its connection; `emptied` is set
+    when the last of them has gone.
+    """
+
+    app: Application
+    limits: ConnectionLimits
+    max_connections: int = 0
+    date: bytes = b""
+    is_stopping: bool = False
+    emptied: asyncio.Event = field(default_factory=asyncio.Event)
+    connections: set[Connection] = field(default_factory=set)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
 def _escape_request_line(data: bytes) -> bytes:
     """`data` with the letters of its first line percent-encoded.
 
@@ -67,86 +92,76 @@ def _escape_request_line(data: bytes) -> bytes:
     return _NOT_ASCII.sub(lambda found: b"%%%02X" % found[0][0], line) + end + rest
 
 
-class DoorConfig(Config):
-    """uvicorn's configuration with our limits, which its protocol objects find here."""
-
-    limits: ConnectionLimits = ConnectionLimits()
-
-
-class ApiCycle(RequestResponseCycle):
-    """One request and its response."""
-
-    on_unread: Callable[[], None]
-    head: dict[str, Any] | None = None
-
-    async def run_asgi(self, app: Any) -> None:
-        """Runs the application; a failure of it ends the connection and nothing else."""
-        try:
-            await app(self.scope, self.receive, self.send)
-        except Exception as error:
-            log_failure("http", error)
-        finally:
-            # A connection that is being refused closes by itself, after its client has read why.
-            if not (self.response_complete or self.disconnected or self.transport.is_closing()):
-                self.transport.close()
-            self.on_response = lambda: None
-
-    async def send(self, message: Any) -> None:
-        """Keeps the head until the body is there, and writes both at once.
-
-        A body must come whole: no endpoint here streams.
-        """
-        if message["type"] == "http.response.start":
-            self.response_started = True
-            self.waiting_for_100_continue = False
-            self.head = message
-            return
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected or self.transport.is_closing() or self.head is None:
-            return
-        content = [STATUS_LINE[self.head["status"]]]
-        for name, value in self.default_headers:
-            content += (name, b": ", value, b"\r\n")
-        for name, value in self.head["headers"]:
-            content += (name, b": ", value, b"\r\n")
-            if name == b"connection":
-                self.keep_alive = False
-        if not self.keep_alive and (b"connection", b"close") not in self.head["headers"]:
-            content.append(b"connection: close\r\n")
-        content.append(b"\r\n")
-        if self.scope["method"] != "HEAD":
-            content.append(message.get("body", b""))
-        self.transport.write(b"".join(content))
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            if self.more_body:
-                self.on_unread()
-            else:
-                self.transport.close()
-        self.on_response()
-
-
-class ApiProtocol(HttpToolsProtocol):
+class Connection(asyncio.Protocol):
     """A connection. `sweep` must be called about once a second."""
 
-    config: DoorConfig
-
-    def __init__(self, config: DoorConfig, *args: Any, **kwargs: Any) -> None:
-        super().__init__(config, *args, **kwargs)
-        self.limits = config.limits
-        self._is_in_head = True
-        self._is_lingering = False
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        # What comes after a last request is thrown away, and is no fault of that request.
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.transport: asyncio.Transport | None = None
+        self._peer = ""
+        self._is_tls = False
+        # The request that is being read.
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._declared_bytes = 0
+        self._request: Request | None = None
+        self._body: list[bytes] = []
+        self._body_bytes = self._body_limit = 0
         self._request_bytes = 0
+        self._is_in_head = True
+        self._expects_continue = False
         self._fault = 400
+        # Those that have been read: the one that is being answered, and what waits behind it.
+        self._running: Request | None = None
+        self._waiting: deque[Request] = deque()
+        self._is_pumping = self._is_reading_paused = self._is_writing_paused = False
+        self._is_lingering = False
         # Loop times; 0 when the thing is not going on.
         self._began_at = 0.0
-        self._idle_since = self.loop.time()
+        self._idle_since = self._loop.time()
         self._stalled_since = 0.0
-        self._running: ApiCycle | None = None
 
-    # Reading
+    # The transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Takes its place among the listener's connections."""
+        self.transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._is_tls = transport.get_extra_info("sslcontext") is not None
+        self._listener.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """What is being answered goes on; its reply has nowhere to go."""
+        listener = self._listener
+        listener.connections.discard(self)
+        if listener.is_stopping and not listener.connections:
+            listener.emptied.set()
+        self._waiting.clear()
+        self._running = None
+        self.transport = None
+
+    def eof_received(self) -> bool:
+        """A client that has said all it wants may still be waiting for its replies."""
+        if self._is_lingering or (self._running is None and not self._waiting):
+            return False
+        (self._waiting[-1] if self._waiting else cast("Request", self._running)).keep_alive = False
+        return not self._is_tls
+
+    def pause_writing(self) -> None:
+        """The client does not read: nothing more is answered until it does."""
+        self._is_writing_paused = True
+        self._stalled_since = self._loop.time()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._is_writing_paused = False
+        self._stalled_since = 0.0
+        self._pump()
 
     def data_received(self, data: bytes) -> None:
         """Feeds the parser, within the limits on sizes."""
@@ -156,7 +171,7 @@ class ApiProtocol(HttpToolsProtocol):
             data = _escape_request_line(data)
         self._request_bytes += len(data)
         try:
-            self.parser.feed_data(data)
+            self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             # Nothing to upgrade to. The request was answered as an ordinary one, and its
             # connection is closed after that.
@@ -165,83 +180,71 @@ class ApiProtocol(HttpToolsProtocol):
             self._refuse(self._fault)
             return
         if self._is_in_head:
-            if self._request_bytes > self.limits.max_head_bytes:
+            if self._request_bytes > self._listener.limits.max_head_bytes:
                 self._refuse(431)
-        elif self._request_bytes > self.limits.max_request_bytes:
+        elif self._request_bytes > self._listener.limits.max_request_bytes:
             self._refuse(413)
+
+    # The parser's side
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
-        self.url = b""
-        self.headers = []
-        self.expect_100_continue = False
-        self._began_at = self.loop.time()
+        self._url = b""
+        self._headers = []
+        self._declared_bytes = 0
+        self._expects_continue = False
+        self._began_at = self._loop.time()
         self._request_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request's target."""
+        self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; those after the body (trailers) are ignored."""
-        if self._is_in_head:
-            super().on_header(name, value)
+        if not self._is_in_head:
+            return
+        name = name.lower()
+        if name == b"content-length":
+            self._declared_bytes = int(value)
+        elif name == b"expect":
+            self._expects_continue = value.lower() == b"100-continue"
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Starts the application, or lets the request wait for those before it."""
+        """Checks the head. Raises ValueError, with `_fault` set, when it is above the limits."""
         self._is_in_head = False
-        self._check_head()
-        version = self.parser.get_http_version()
-        path, _, query = self._target().partition(b"?")
-        self.scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": version,
-            "method": self.parser.get_method().decode("ascii"),
-            "scheme": self.scheme or "http",
-            "server": self.server,
-            "client": self.client,
-            "root_path": "",
-            "path": path.decode("latin-1"),
-            "raw_path": path,
-            "query_string": query,
-            "headers": self.headers,
-            "state": self.app_state,
-        }
-        app = self.app
-        limit = self.limit_concurrency
-        if limit is not None and max(len(self.connections), len(self.tasks)) > limit:
-            app = service_unavailable
-        self.cycle = cycle = ApiCycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=(
-                version != "1.0"
-                and self.parser.should_keep_alive()
-                and not self.parser.should_upgrade()
-            ),
-            on_response=self.on_response_complete,
-        )
-        cycle.on_unread = self._close_gently
-        if self._running is None:
-            self._start(cycle, app)
-        else:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, app))
-
-    def _check_head(self) -> None:
-        """Raises ValueError, with `_fault` set, when the head is above the limits."""
-        size = len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
-        if size > self.limits.max_head_bytes or len(self.headers) > self.limits.max_headers:
+        headers, limits, parser = self._headers, self._listener.limits, self._parser
+        size = len(self._url) + sum([len(name) + len(value) for name, value in headers])
+        if size > limits.max_head_bytes or len(headers) > limits.max_headers:
             self._fault = 431
             raise ValueError("the head of the request is too large")
+        path, _, query = self._target().partition(b"?")
+        self._request = request = Request(
+            parser.get_method().decode("ascii"),
+            path.decode("latin-1"),
+            query,
+            headers,
+            peer=self._peer,
+            is_tls=self._is_tls,
+            keep_alive=(
+                parser.should_keep_alive()
+                and not parser.should_upgrade()
+                and parser.get_http_version() != "1.0"
+            ),
+        )
+        self._body_limit = self._listener.app.body_limit(request.path)
+        self._body_bytes = 0
+        if self._declared_bytes > self._body_limit:
+            self._fault = 413
+            raise ValueError("the body of the request is too large")
+        if self._expects_continue and self._running is None and self.transport is not None:
+            self._expects_continue = False
+            self.transport.write(_CONTINUE)
 
     def _target(self) -> bytes:
         """Path and query of the request's target, which a proxy's client writes with a host."""
-        target = self.url.partition(b"#")[0] if b"#" in self.url else self.url
+        target = self._url.partition(b"#")[0] if b"#" in self._url else self._url
         if target[:1] != b"/" and b"://" in target[:8]:
             host_and_path = target.partition(b"://")[2]
             start = host_and_path.find(b"/")
@@ -249,93 +252,165 @@ class ApiProtocol(HttpToolsProtocol):
         return target
 
     def on_body(self, body: bytes) -> None:
-        """A piece of the body, for the request that is being read."""
-        cycle = self.cycle
-        if cycle.response_complete:
-            return
-        cycle.body += body
-        if len(cycle.body) > HIGH_WATER_LIMIT:
-            self.flow.pause_reading()
-        cycle.message_event.set()
+        """A piece of the body. Raises ValueError, with `_fault` set, when there is too much."""
+        self._body_bytes += len(body)
+        if self._body_bytes > self._body_limit:
+            self._fault = 413
+            raise ValueError("the body of the request is too large")
+        self._body.append(body)
 
     def on_message_complete(self) -> None:
         """The end of a request; the next one starts with a head again."""
+        request, self._request = self._request, None
+        assert request is not None
+        if self._body:
+            request.body = b"".join(self._body)
+            self._body = []
         self._is_in_head = True
         self._request_bytes = 0
         self._began_at = 0.0
-        self.cycle.more_body = False
-        self.cycle.message_event.set()
+        self._waiting.append(request)
+        self._pump()
 
     # Answering
 
-    def _start(self, cycle: Any, app: Any) -> None:
-        self._running = cycle
-        self._start_asgi_task(cycle, app)
-
-    def on_response_complete(self) -> None:
-        """Goes on to the next request of the connection."""
-        self.server_state.total_requests += 1
-        self._running = None
-        self._idle_since = self.loop.time()
-        if self.transport.is_closing() or self._is_lingering:
+    def _pump(self) -> None:
+        """Begins to answer what waits, one after the other."""
+        if self._is_pumping:
             return
-        if self.pipeline:
-            self._start(*self.pipeline.pop())
+        self._is_pumping = True
+        waiting = self._waiting
+        while waiting and self._running is None and not self._is_writing_paused:
+            self._start(waiting.popleft())
+        self._is_pumping = False
         # Not before all that came in one piece have had their turn: the queue would have no limit.
-        if not self.pipeline:
-            self.flow.resume_reading()
+        if bool(waiting) is not self._is_reading_paused and self.transport is not None:
+            self._is_reading_paused = bool(waiting)
+            if self._is_reading_paused:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
+
+    def _start(self, request: Request) -> None:
+        self._running = request
+        listener = self._listener
+        if listener.max_connections and len(listener.connections) > listener.max_connections:
+            request.keep_alive = False
+            self.respond(503, PLAIN, b"too many connections")
+            return
+        try:
+            work = listener.app.begin(request, self.respond)
+        except Exception as error:
+            self._fail(request, error)
+            return
+        if work is not None:
+            task = self._loop.create_task(work)
+            listener.tasks.add(task)
+            task.add_done_callback(partial(self._worked, request))
+
+    def _worked(self, request: Request, task: asyncio.Task[None]) -> None:
+        self._listener.tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._fail(request, error)
+
+    def _fail(self, request: Request, error: BaseException) -> None:
+        """A bug of the application: this request ends, and nothing else."""
+        log_failure("http", error)
+        if self._running is request:
+            self.respond(500, PLAIN, b"system error")
+
+    def respond(self, status: int, head: bytes, body: bytes) -> None:
+        """The whole response to the running request; the next one has its turn."""
+        request, transport = self._running, self.transport
+        if request is None or transport is None or transport.is_closing():
+            return  # the client has gone
+        self._running = None
+        is_last = not request.keep_alive or self._listener.is_stopping
+        transport.write(
+            b"%b%b%bcontent-length: %d\r\n%b\r\n%b"
+            % (
+                _STATUS_LINES[status],
+                self._listener.date,
+                head,
+                len(body),
+                _CLOSE if is_last else b"",
+                b"" if request.method == "HEAD" else body,
+            )
+        )
+        self._idle_since = self._loop.time()
+        if is_last:
+            self._waiting.clear()
+            if self._is_lingering:
+                self._close_gently()
+            else:
+                transport.close()
+            return
+        if self._expects_continue and not (self._waiting or self._is_in_head):
+            self._expects_continue = False
+            transport.write(_CONTINUE)
+        if self._waiting:
+            self._pump()
 
     def _refuse(self, status: int) -> None:
         """Ends a connection whose bytes make no request, with an answer if it is their turn."""
-        running = self._running
-        self.pipeline.clear()
-        if running is not None and not running.more_body:
+        self._waiting.clear()
+        self._body = []
+        self._is_lingering = True
+        self._idle_since = self._loop.time()
+        if self._running is not None:
             # An earlier request is still being answered: its reply is the last one.
-            running.keep_alive = False
-            self._is_lingering = True
-            self._idle_since = self.loop.time()
+            self._running.keep_alive = False
             return
-        if running is not None:
-            running.disconnected = True
-            running.message_event.set()
-        self.transport.write(
-            STATUS_LINE[status] + b"content-length: 0\r\nconnection: close\r\n\r\n"
-        )
+        if self.transport is None or self.transport.is_closing():
+            return
+        body = _REASONS.get(status, b"this is no request that can be read")
+        length = b"content-length: %d\r\n" % len(body)
+        head = _STATUS_LINES[status] + PLAIN + length + _CLOSE
+        self.transport.write(head + b"\r\n" + body)
         self._close_gently()
 
     def _close_gently(self) -> None:
         """Closes our side; the other side's bytes are thrown away for a while."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
         self._is_lingering = True
-        self._idle_since = self.loop.time()
-        if self.transport.can_write_eof():
-            self.flow.resume_reading()
-            self.transport.write_eof()
+        self._idle_since = self._loop.time()
+        if transport.can_write_eof():
+            if self._is_reading_paused:
+                self._is_reading_paused = False
+                transport.resume_reading()
+            transport.write_eof()
         else:
-            self.transport.close()
+            transport.close()
 
     # Deadlines
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Not used: `sweep` looks after idle connections."""
-
     def sweep(self, now: float) -> None:
         """Ends what has taken too long by the loop's time `now`."""
-        limits = self.limits
-        running = self._running
-        if self.transport is None or self.transport.is_closing():
+        limits, transport = self._listener.limits, self.transport
+        if transport is None or transport.is_closing():
             return
-        if running is not None and not running.more_body:
-            if not self.flow.write_paused:
-                self._stalled_since = 0.0
-            elif not self._stalled_since:
-                self._stalled_since = now
-            elif now - self._stalled_since > limits.stall_s:
-                self.transport.abort()
+        if self._stalled_since and now - self._stalled_since > limits.stall_s:
+            transport.abort()
+        elif self._running is not None or self._waiting:
+            return
         elif self._is_lingering:
             if now - self._idle_since > _LINGER_S:
-                self.transport.abort()
+                transport.abort()
         elif not self._began_at:
             if now - self._idle_since > limits.idle_s:
-                self.transport.close()
+                transport.close()
         elif now - self._began_at > (limits.head_s if self._is_in_head else limits.body_s):
             self._refuse(408)
+
+    def finish(self) -> None:
+        """Closes when nothing is being answered; else the reply that goes on is the last one."""
+        if self._running is None and self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Ends the connection without waiting for anything."""
+        if self.transport is not None:
+            self.transport.abort()

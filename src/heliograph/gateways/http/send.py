@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from functools import partial
+from typing import Any
+
 from heliograph.domain.refusals import Refusal
-from heliograph.domain.requests import Refused, SendRequest
+from heliograph.domain.requests import Refused, SendRequest, Submitted
 from heliograph.gateways.http.calls import Call, Reply
+from heliograph.gateways.http.failures import log_failure
 from heliograph.gateways.http.send_reply import Wish, write_sent
 from heliograph.gateways.http.send_request import ParameterError, build_request, read_number
 from heliograph.protocols.forms.urlencoded import is_true
@@ -14,23 +19,52 @@ __all__ = ["fetch_file", "send"]
 _SMALLEST_FILE = 101
 
 
-async def send(call: Call) -> Reply:
-    """Accepts the request and answers after it is on disk; with `cost=1` only prices it."""
+def send(call: Call) -> Coroutine[Any, Any, Reply] | None:
+    """Accepts the request and answers after it is on disk; with `cost=1` only prices it.
+
+    A plain send is told its reply in the moment of the commit: the hot path has no task.
+    """
     fields = call.fields
     try:
         cost = read_number(fields, "cost", 3)
         request = build_request(
             call.account, call.parameters, fetches_files=call.settings.fetch is not None
         )
-        if "fileurl" in request.options:
-            await fetch_file(call, request)
     except ParameterError:
-        return call.refuse(Refusal.BAD_PARAMETERS)
+        call.tell(call.refuse(Refusal.BAD_PARAMETERS))
+        return None
+    if cost == 1 or request.has_groups or "fileurl" in request.options:
+        return _send_slowly(call, request, cost)
+    call.services.submit.begin(request, partial(_tell, call, cost))
+    return None
+
+
+async def _send_slowly(call: Call, request: SendRequest, cost: int) -> Reply:
+    """What has to wait for more than its commit."""
+    if "fileurl" in request.options:
+        try:
+            await fetch_file(call, request)
+        except ParameterError:
+            return call.refuse(Refusal.BAD_PARAMETERS)
     submit = call.services.submit
     outcome = await (submit.estimate(request) if cost == 1 else submit.send(request))
+    return _reply(call, cost, outcome)
+
+
+def _tell(call: Call, cost: int, outcome: Submitted | Refused) -> None:
+    try:
+        reply = _reply(call, cost, outcome)
+    except Exception as error:
+        log_failure("send", error)
+        reply = call.refuse(Refusal.SYSTEM_ERROR)
+    call.tell(reply)
+
+
+def _reply(call: Call, cost: int, outcome: Submitted | Refused) -> Reply:
     if isinstance(outcome, Refused):
         # A price query makes no message that could be asked for.
         return call.refuse(outcome.refusal, "" if cost == 1 else outcome.client_ref)
+    fields = call.fields
     wish = Wish(call.fmt, cost, is_true(fields.get("op", "")), is_true(fields.get("err", "")))
     return Reply(write_sent(outcome, wish))
 

@@ -61,6 +61,11 @@ class FakeSubmit:
         self.sent: list[SendRequest] = []
         self.priced: list[SendRequest] = []
 
+    def begin(self, request: SendRequest, done: Callable[[Submitted | Refused], None]) -> None:
+        self.sent.append(request)
+        outcome = self.outcome if self.decide is None else self.decide(request)
+        asyncio.get_running_loop().call_soon(done, outcome)  # as the commit does
+
     async def send(self, request: SendRequest) -> Submitted | Refused:
         self.sent.append(request)
         return self.outcome if self.decide is None else self.decide(request)
@@ -179,9 +184,8 @@ class Door:
         await self._server.stop(grace_s)
 
     def transports(self) -> list[asyncio.BaseTransport]:
-        server = self._server._server
-        assert server is not None
-        return [each.transport for each in server.server_state.connections]
+        connections = self._server._listener.connections
+        return [each.transport for each in connections if each.transport is not None]
 
     def reload_certificate(self) -> bool:
         certificate = self._server._certificate
@@ -238,12 +242,12 @@ async def open_door(
     settings: HttpSettings | None = None,
     limits: ConnectionLimits | None = None,
     tls: TlsFiles | None = None,
-    limit_concurrency: int | None = None,
+    max_connections: int = 0,
 ) -> AsyncIterator[Door]:
     services = FakeServices()
     observer = Observations()
     gateway = HttpGateway(services, settings, observer=observer)
-    server = HttpServer(gateway, tls=tls, limits=limits, limit_concurrency=limit_concurrency)
+    server = HttpServer(gateway, tls=tls, limits=limits, max_connections=max_connections)
     address, *_ = await server.start()
     try:
         yield Door(address, services, observer=observer, server=server)

@@ -9,12 +9,14 @@ import random
 import signal
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import trustme
-from tests.unit.gateways.http.fakes import Door, open_door, read_response
+from tests.unit.gateways.http.fakes import Door, FakeServices, open_door, read_response
 
+from heliograph.domain.requests import Refused, SendRequest, Submitted
 from heliograph.gateways.http.app import HttpGateway
 from heliograph.gateways.http.ports import HttpSettings
 from heliograph.gateways.http.server import ConnectionLimits, HttpServer, TlsFiles
@@ -242,7 +244,7 @@ async def test_a_client_that_never_reads() -> None:
 
 
 async def test_more_connections_than_allowed() -> None:
-    async with open_door(limit_concurrency=3) as door:
+    async with open_door(max_connections=3) as door:
         async with door.connect(), door.connect(), door.connect():
             await asyncio.sleep(0.1)
             assert (await door.get(SEND)).status == 503
@@ -260,14 +262,13 @@ async def test_start_says_where_and_fails_where_it_cannot(door: Door) -> None:
 async def test_stop_lets_requests_finish_and_closes_the_others() -> None:
     async with open_door() as door:
         going_on = asyncio.Event()
-        send = door.services.submit.send
+        submit = door.services.submit
 
-        async def slow(request: object) -> object:
+        def slow(request: SendRequest, done: Callable[[Submitted | Refused], None]) -> None:
             going_on.set()
-            await asyncio.sleep(0.3)
-            return await send(request)  # type: ignore[arg-type]
+            asyncio.get_running_loop().call_later(0.3, done, submit.outcome)
 
-        door.services.submit.send = slow  # type: ignore[method-assign, assignment]
+        submit.begin = slow  # type: ignore[method-assign]
         async with door.connect() as (idle, _), door.connect() as (reader, writer):
             writer.write(GET)
             await going_on.wait()
@@ -278,7 +279,7 @@ async def test_stop_lets_requests_finish_and_closes_the_others() -> None:
 
 async def test_stop_ends_what_takes_too_long() -> None:
     async with open_door() as door:
-        door.services.submit.send = lambda _: asyncio.sleep(3600)  # type: ignore
+        door.services.submit.begin = lambda request, done: None  # type: ignore[method-assign]
         async with door.connect() as (reader, writer):
             writer.write(GET)
             await asyncio.sleep(0.1)
@@ -365,7 +366,7 @@ async def test_tls_noise_and_plain_http_on_the_tls_port(tmp_path: Path) -> None:
 def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
     files = TlsFiles(certificate=tmp_path / "none.pem", key=tmp_path / "none.pem")
     with pytest.raises(OSError, match=r"none\.pem"):
-        HttpServer(None, tls=files)
+        HttpServer(HttpGateway(FakeServices()), tls=files)
 
 
 async def test_json_survives_a_thousand_sends_at_once(door: Door) -> None:

@@ -1,59 +1,14 @@
-"""Request bodies, read whole within a limit, and the address that a request comes from."""
+"""The address that a request comes from, looked for behind proxies that are trusted."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import Any
 
-__all__ = [
-    "BodyTooLarge",
-    "ClientGone",
-    "Receive",
-    "Scope",
-    "Send",
-    "client_address",
-    "is_trusted",
-    "read_body",
-]
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+__all__ = ["client_address", "is_trusted"]
 
 # Proxies in a row that are looked through; a longer header is somebody's joke.
 _MAX_HOPS = 16
-
-
-class BodyTooLarge(Exception):
-    """The body is above the limit; the rest of it was not read."""
-
-
-class ClientGone(Exception):
-    """The connection ended before the body did."""
-
-
-async def read_body(receive: Receive, declared: bytes, max_bytes: int) -> bytes:
-    """The whole body. `declared` is the Content-Length header, b'' for a chunked body.
-
-    Raises BodyTooLarge and ClientGone.
-    """
-    # The parser has checked that it is a number.
-    if declared and int(declared) > max_bytes:
-        raise BodyTooLarge
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > max_bytes:
-            raise BodyTooLarge
-        if not message.get("more_body", False):
-            return b"".join([*chunks, chunk]) if chunks else chunk
-        chunks.append(chunk)
 
 
 def client_address(
