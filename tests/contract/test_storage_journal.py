@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.contract.rows import NOW, Books, answer, answers, claim, claims, fina
 from heliograph.domain.messages import MessageState, part_id
 from heliograph.storage import schema
 from heliograph.storage.database import Database
-from heliograph.storage.journal import Entry, Journal, JournalClosed, Script, StorageDown
+from heliograph.storage.journal import Entry, Journal, JournalClosed, StorageDown
 from heliograph.storage.sqlite_writer import SqliteWriter
 from heliograph.storage.statements import (
     CANCEL_PARTS,
@@ -371,7 +371,7 @@ class FaultyWriter:
     async def open(self) -> None:
         await self._inner.open()
 
-    async def write(self, script_of: Callable[[], Script]) -> None:
+    async def write(self, batch: Sequence[Entry], first_id: int) -> None:
         match self.fault:
             case "away":
                 raise StorageDown("away")
@@ -380,9 +380,9 @@ class FaultyWriter:
                 raise StorageDown("lost", outcome=self._tell_false)
             case "lost after":
                 self.fault = "away"
-                await self._inner.write(script_of)
+                await self._inner.write(batch, first_id)
                 raise StorageDown("lost", outcome=self._tell_true)
-        await self._inner.write(script_of)
+        await self._inner.write(batch, first_id)
 
     async def close(self) -> None:
         await self._inner.close()
@@ -506,10 +506,7 @@ async def test_a_sqlite_file_that_another_process_holds(
     books = await Books.open(database)
     writer = books.journal._writer
     assert isinstance(writer, SqliteWriter)
-    assert writer._connection is not None
-    await asyncio.get_running_loop().run_in_executor(
-        writer._thread, writer._connection.execute, "PRAGMA busy_timeout=20"
-    )
+    await writer.ask("PRAGMA busy_timeout=20")
     holder = sqlite3.connect(tmp_path / "heliograph.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     kept = asyncio.ensure_future(books.journal.write(event(1, must_write=True)))
@@ -528,14 +525,12 @@ async def test_full_disk(tmp_path: Path, engine: str, database: Database) -> Non
     books = await Books.open(database)
     writer = books.journal._writer
     assert isinstance(writer, SqliteWriter)
-    assert writer._connection is not None
-    run = asyncio.get_running_loop().run_in_executor
     [(pages,)] = await read(database, text("PRAGMA page_count"))
-    await run(writer._thread, writer._connection.execute, f"PRAGMA max_page_count={pages}")
+    await writer.ask(f"PRAGMA max_page_count={pages}")
     with pytest.raises(StorageDown, match="full"):
         await books.journal.write(event(1, "x" * 100_000))
     assert books.journal.is_down
-    await run(writer._thread, writer._connection.execute, "PRAGMA max_page_count=1000000")
+    await writer.ask("PRAGMA max_page_count=1000000")
     await books.journal.write(event(1, "x" * 100_000))
     assert not books.journal.is_down
     await books.close()

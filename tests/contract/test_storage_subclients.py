@@ -12,7 +12,7 @@ from tests.contract.rows import NOW, Books, final, finals, ids_of
 from heliograph.domain.accounts import AccountKind
 from heliograph.domain.messages import MessageState
 from heliograph.domain.subclients import MAX_DEPTH
-from heliograph.storage import accounts, currencies, ledger, subclients, totals
+from heliograph.storage import accounts, currencies, deltas, ledger, subclients, totals
 from heliograph.storage.accounts import LoginTaken
 from heliograph.storage.journal import Entry
 from heliograph.storage.ledger import NotCovered
@@ -199,7 +199,7 @@ def counted(entry: Entry, *, end: int | None = None) -> Entry:
     type = call[columns.index("type")]
     for row in entry.rows[INSERT_MESSAGES]:
         values = dict(zip(INSERT_MESSAGES.columns, row, strict=True))
-        totals.add_message(
+        deltas.add_message(
             entry.totals,
             (values["account_id"], 19_675, values["payer_id"], type, values["mccmnc"], "RUR"),
             part_count=values["part_count"],

@@ -49,12 +49,17 @@ class Foundation:
         await self.database.close()
 
 
-async def lay_foundation(config: Config, database: Database, metrics: Metrics) -> Foundation:
-    """Opens it on a database whose schema is up to date. Raises StorageDown."""
+async def lay_foundation(
+    config: Config, database: Database, metrics: Metrics, *, hold: int
+) -> Foundation:
+    """Opens it on a database whose schema is up to date. Raises StorageDown.
+
+    `hold`: the file descriptor that holds the data folder.
+    """
     directory = Directory(database, abilities_of=_abilities_of)
     await directory.load()
     ids = Ids()
-    journal = Journal(database.writer(), take_ids=ids.take, observe=metrics.commit)
+    journal = Journal(database.writer([hold]), take_ids=ids.take, observe=metrics.commit)
     await journal.open()
     await ids.open(journal)
     tracker = Tracker()

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import gc
 import json
+import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import IO, Any
@@ -86,12 +87,12 @@ class Runtime:
         config = self.config
         data_dir = config.server.data_dir
         data_dir.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock_folder(data_dir)
+        self._lock = await _lock_folder(data_dir)
         database = Database(config.database.url or sqlite_url(data_dir))
         await upgrade(database)
         await _hold(database)
         password = await ensure_first_account(database, now_ms=now_ms())
-        self.base = await lay_foundation(config, database, self.metrics)
+        self.base = await lay_foundation(config, database, self.metrics, hold=self._lock.fileno())
         self.engine = build_engine(self.base)
         self.doors = Doors(self.base, self._announce)
         self.services = await build_services(self.base, self.engine, self.doors.http_address)
@@ -184,14 +185,37 @@ async def _hold(database: Database) -> None:
     raise AlreadyRunning("another heliograph serves from this database; stop it first")
 
 
-def _lock_folder(data_dir: Path) -> IO[str]:
-    """Holds the data folder: two servers on one SQLite file would both claim its parts."""
-    handle = (data_dir / "lock").open("a")
+async def _lock_folder(data_dir: Path) -> IO[str]:
+    """Holds the data folder: two servers on one SQLite file would both claim its parts.
+
+    A server that was killed leaves a writer that finishes its last transaction: that is waited for.
+    """
+    handle = (data_dir / "lock").open("a+")
+    for _ in range(_HOLD_TRIES):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.seek(0)
+            if _is_alive(handle.read()):
+                break
+            await asyncio.sleep(_HOLD_PAUSE_S)
+            continue
+        handle.truncate(0)
+        handle.write(str(os.getpid()))
+        handle.flush()
+        return handle
+    handle.close()
+    raise AlreadyRunning(
+        f"another heliograph serves from {data_dir}; stop it or choose another --data"
+    )
+
+
+def _is_alive(pid: str) -> bool:
+    """Whether the process that wrote its number into the lock is there."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        handle.close()
-        raise AlreadyRunning(
-            f"another heliograph serves from {data_dir}; stop it or choose another --data"
-        ) from error
-    return handle
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -28,6 +28,7 @@ from heliograph.services.directory import Directory
 from heliograph.services.ids import Ids
 from heliograph.services.tracker import Tracker
 from heliograph.storage.bulk import Bulk
+from heliograph.storage.deltas import Deltas, TotalKey, add_delta, add_message
 from heliograph.storage.journal import Entry, Rows
 from heliograph.storage.statements import (
     FINISH_PARTS,
@@ -37,7 +38,7 @@ from heliograph.storage.statements import (
     RESPOND_PARTS,
     REVISE_MESSAGES,
 )
-from heliograph.storage.totals import GROUP_OF, Deltas, TotalKey, add_delta, add_message
+from heliograph.storage.totals import GROUP_OF
 
 __all__ = ["Bookkeeping", "Changes", "encode_json"]
 

@@ -25,7 +25,7 @@ from heliograph.domain.campaigns import (
     api_status,
 )
 from heliograph.domain.messages import MessageState, MessageType
-from heliograph.storage.bulk import bulk_insert, bulk_update
+from heliograph.storage.bulk_texts import bulk_insert, bulk_update
 from heliograph.storage.schema import messages, parts
 from heliograph.storage.schema_campaigns import (
     campaign_chunks,

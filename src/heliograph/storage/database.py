@@ -6,7 +6,7 @@ IMMEDIATE), so that a read before a write in the same transaction is never stale
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -103,12 +103,14 @@ class Database:
         async with self.read() as connection:
             await connection.execute(text("SELECT 1"))
 
-    def writer(self) -> BatchWriter:
-        """The journal's own connection."""
+    def writer(self, keep_open: Sequence[int] = ()) -> BatchWriter:
+        """The journal's own connection. `keep_open`: see SqliteWriter."""
         if self.is_sqlite:
             from heliograph.storage.sqlite_writer import SqliteWriter
 
-            return SqliteWriter(self.url.database or "")
+            return SqliteWriter(
+                self.url.database or "", pragmas=SQLITE_PRAGMAS, keep_open=keep_open
+            )
         from heliograph.storage.postgresql_writer import PostgresqlWriter
 
         return PostgresqlWriter(self.url)

@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.storage import schema
-from heliograph.storage.bulk import bulk_add
+from heliograph.storage.bulk_texts import bulk_add
 from heliograph.storage.schema import day_counts
 
 __all__ = ["ADD_DAY_COUNTS", "CountKey", "load_counts", "purge_counts"]

@@ -15,7 +15,7 @@ from sqlalchemy import Row, text
 
 from heliograph.domain.events import HANDOVER_MS, CallEnd, CallResult, OutboxEvent
 from heliograph.storage import schema
-from heliograph.storage.bulk import bulk_insert, bulk_update
+from heliograph.storage.bulk_texts import bulk_insert, bulk_update
 from heliograph.storage.database import Database
 from heliograph.storage.journal import Entry, Journal
 

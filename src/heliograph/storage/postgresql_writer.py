@@ -7,17 +7,19 @@ that only that transaction can have written tells afterwards whether it was comm
 from __future__ import annotations
 
 import asyncio
+import itertools
 import secrets
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import asyncpg
 from sqlalchemy import URL
 
+from heliograph.storage.batch import Entry, Rows, Script, write_batch
 from heliograph.storage.bulk import Bulk, transpose
-from heliograph.storage.journal import Rows, Script, StorageDown
-from heliograph.storage.statements import FINISH_MESSAGES
+from heliograph.storage.journal import StorageDown
+from heliograph.storage.statements import FINISH_MESSAGES, HOT
 
 __all__ = ["PostgresqlWriter"]
 
@@ -77,13 +79,14 @@ class PostgresqlWriter:
             raise StorageDown(f"the database can not be reached: {error}") from error
         self._connection, self._session = connection, session
 
-    async def write(self, script_of: Callable[[], Script]) -> None:
-        """Runs a script in one transaction. Raises StorageDown, or asyncpg's word on a bad row."""
+    async def write(self, batch: Sequence[Entry], first_id: int) -> None:
+        """Writes a batch. Raises StorageDown, or asyncpg's word on a bad row."""
         if self._connection is None or self._connection.is_closed():
             await self.open()
         for attempt in range(1, _TRIES + 1):
             try:
-                probe = await self._run_to_commit(script_of())
+                ids = itertools.count(first_id)
+                probe = await self._run_to_commit(write_batch(batch, ids.__next__, HOT))
                 break
             except _COLLISIONS as error:  # with another node: the loser begins anew
                 if attempt == _TRIES:

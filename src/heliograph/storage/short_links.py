@@ -9,7 +9,8 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.short_links import target_key
-from heliograph.storage.bulk import Bulk, bulk_insert, bulk_update
+from heliograph.storage.bulk import Bulk
+from heliograph.storage.bulk_texts import bulk_insert, bulk_update
 from heliograph.storage.schema_services import link_codes, short_links
 from heliograph.storage.sets import among
 

@@ -1,159 +1,198 @@
-"""The journal's writer on SQLite: one connection in one thread.
+"""The journal's writer on SQLite: the gateway's end of the process that does it.
 
-The statements release the interpreter lock once for a whole batch; the event loop goes on
-meanwhile.
+See `sqlite_process` for why there is one, and `sqlite_wire` for what the two say to each other.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from itertools import chain
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
 
-import msgspec
+import heliograph
+from heliograph.storage.batch import Entry, Rows
+from heliograph.storage.journal import StorageDown
+from heliograph.storage.sqlite_wire import HEADER, Catalogue, pack, pack_entry, read_told, unpack
+from heliograph.storage.statements import HOT
 
-from heliograph.storage.bulk import Bulk
-from heliograph.storage.database import SQLITE_PRAGMAS
-from heliograph.storage.journal import Rows, Script, StorageDown
+__all__ = ["RowRefused", "SqliteWriter"]
 
-__all__ = ["SqliteWriter"]
-
-_FIXED = {
-    "lock_balances": "SELECT purse_id, balance_micros, credit_micros FROM balances "
-    "WHERE purse_id IN (SELECT json_extract(value, '$[0]') FROM json_each(?))",
-    "adjust_balances": "UPDATE balances SET balance_micros = balance_micros + j.effect "
-    "FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS effect "
-    "FROM json_each(?)) AS j WHERE purse_id = j.id",
-    "take_counters": 'INSERT INTO counters (name, "next") '
-    "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') + 1 FROM json_each(?) "
-    'WHERE true ON CONFLICT (name) DO UPDATE SET "next" = "next" + excluded."next" - 1 '
-    'RETURNING name, "next"',
-}
+_MODULE = "heliograph.storage.sqlite_process"
 # Checkpoints copy the log into the database file and fsync it: rarer is cheaper, and a start that
 # has to replay 16 MB of log still takes a fraction of a second.
 _CHECKPOINT_PAGES = 4000
 _CACHE_KIB = 64 * 1024
+_CLOSE_S = 30.0
 
-# What the database itself suffers from. Everything else that SQLite raises is about the row or the
-# statement: SQLITE_ERROR too, whose class (OperationalError) would tell otherwise.
-_DOWN_CODES = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_INTERRUPT,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_NOLFS,
-        sqlite3.SQLITE_AUTH,
-        sqlite3.SQLITE_NOTADB,
-    }
-)
 
-# Rows of one statement: these, and whatever is left below the last of them. Few enough texts that
-# each is prepared once and kept; few enough statements that the thread seldom has to wait for the
-# interpreter lock, which it gives up with each of them.
-_SIZES = (256, 64)
-_KEPT_STATEMENTS = 1024
-
-_encode = msgspec.json.Encoder().encode
+class RowRefused(Exception):
+    """SQLite does not take a row of the batch; the text says why."""
 
 
 class SqliteWriter:
     """A BatchWriter on one SQLite file."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, pragmas: Sequence[str], keep_open: Sequence[int] = ()) -> None:
+        """`keep_open`: file descriptors that the writing process holds until it ends."""
         self._path = path
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self._connection: sqlite3.Connection | None = None
+        self._pragmas = (
+            *pragmas,
+            f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}",
+            f"PRAGMA cache_size=-{_CACHE_KIB}",
+        )
+        self._keep_open = tuple(keep_open)
+        self._catalogue = Catalogue()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._link: _Link | None = None
 
     async def open(self) -> None:
-        """Opens the file. Raises StorageDown."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._open)
+        """Starts the process and opens the file. Raises StorageDown."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._process = self._start(theirs.fileno())
+            loop = asyncio.get_running_loop()
+            _, self._link = await loop.create_unix_connection(_Link, sock=ours)
+        except OSError as error:
+            ours.close()
+            raise StorageDown(f"the process that writes can not be started: {error}") from error
+        self._catalogue = catalogue = Catalogue()
+        hot = catalogue.pack_hot(HOT)
+        try:
+            await self._question("open", self._path, self._pragmas, catalogue.take_new(), hot)
+        except (StorageDown, RowRefused) as error:
+            await self.close()
+            raise StorageDown(f"the database file can not be opened: {error}") from error
 
-    async def write(self, script_of: Callable[[], Script]) -> None:
-        """Runs a script in one transaction. Raises StorageDown, or what a bad row led to
-        (sqlite3.Error, UnicodeEncodeError ...)."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._write, script_of)
+    async def write(self, batch: Sequence[Entry], first_id: int) -> None:
+        """Writes a batch. Raises StorageDown, or RowRefused for a row that SQLite does not take."""
+        if self._link is None:
+            await self.open()
+        link = self._link
+        assert link is not None
+        catalogue = self._catalogue
+        items = [pack_entry(entry, catalogue) for entry in batch]
+        link.told = None
+        try:
+            await self._question("write", catalogue.take_new(), first_id, items)
+        except _Gone as error:
+            if link.told is None:
+                raise StorageDown(f"{error} before a commit") from error
+            read_told(batch, link.told)
+            outcome = partial(self._was_committed, _probe_of(batch))
+            raise StorageDown(f"{error} during a commit", outcome=outcome) from error
+        assert link.told is not None
+        read_told(batch, link.told)
+
+    async def ask(self, sql: str, *values: Any) -> Rows:
+        """Rows of a statement outside of batches. Raises StorageDown and RowRefused."""
+        if self._link is None:
+            await self.open()
+        return cast("Rows", (await self._question("ask", sql, values))[1])
 
     async def close(self) -> None:
-        """Closes the file and ends the thread."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
-        self._thread.shutdown()
+        """Ends the process, which closes the file."""
+        link, self._link = self._link, None
+        if link is not None and link.transport is not None:
+            link.transport.close()
+        process, self._process = self._process, None
+        if process is not None:
+            try:
+                await asyncio.to_thread(process.wait, _CLOSE_S)
+            except subprocess.TimeoutExpired:  # the disk hangs
+                process.kill()
 
-    def _open(self) -> None:
+    def _start(self, descriptor: int) -> subprocess.Popen[bytes]:
+        # Without `site` it starts in a few milliseconds; our own package is all that it imports.
+        home = os.fspath(Path(heliograph.__file__).parents[1])
+        return subprocess.Popen(
+            [sys.executable, "-S", "-m", _MODULE, str(descriptor)],
+            pass_fds=(descriptor, *self._keep_open),
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": home},
+        )
+
+    async def _question(self, *question: object) -> tuple[Any, ...]:
+        """The answer. Raises StorageDown (of which _Gone is one) and RowRefused."""
+        link = self._link
+        assert link is not None
         try:
-            connection = sqlite3.connect(
-                self._path, isolation_level=None, cached_statements=_KEPT_STATEMENTS
-            )
-            for pragma in SQLITE_PRAGMAS:
-                connection.execute(pragma)
-            connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
-            connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        except sqlite3.DatabaseError as error:
-            raise StorageDown(f"the database file can not be opened: {error}") from error
-        self._connection = connection
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _write(self, script_of: Callable[[], Script]) -> None:
-        connection = self._connection
-        assert connection is not None, "the writer is not open"
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            _run(connection, script_of())
-            connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            if connection.in_transaction:
-                connection.rollback()
-            if (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _DOWN_CODES:
-                raise StorageDown(f"the database can not be written: {error}") from error
+            answer = await link.ask(pack(question))
+        except _Gone:
+            await self.close()
             raise
-        except BaseException:
-            if connection.in_transaction:
-                connection.rollback()
-            raise
+        match answer:
+            case ("down", why):
+                raise StorageDown(f"the database can not be written: {why}")
+            case ("bad", what):
+                raise RowRefused(what)
+        return answer
+
+    async def _was_committed(self, probe: tuple[str, int] | None) -> bool:
+        """Whether a transaction is on disk, by what only it can have written."""
+        return probe is not None and bool(await self.ask(*probe))
 
 
-def _run(connection: sqlite3.Connection, script: Script) -> None:
-    answer: Rows | None = None
-    try:
-        while True:
-            statement, rows = next(script) if answer is None else script.send(answer)
-            if isinstance(statement, Bulk):
-                answer = _write_rows(connection, statement, rows)
-            else:
-                given = (_encode(rows).decode(),)
-                answer = connection.execute(_FIXED[statement], given).fetchall()
-    except StopIteration:
-        return
+class _Gone(StorageDown):
+    """The process has ended."""
 
 
-def _write_rows(connection: sqlite3.Connection, bulk: Bulk, rows: Rows) -> Rows:
-    """Runs the statement on all rows, in as few pieces as the sizes allow."""
-    answer: Rows = []
-    at = 0
-    while left := len(rows) - at:
-        size = next((size for size in _SIZES if size <= left), left)
-        values = list(chain.from_iterable(rows[at : at + size]))
-        cursor = connection.execute(_text(bulk, size), values)
-        if bulk.returns:
-            answer += cursor.fetchall()
-        at += size
-    return answer
+class _Link(asyncio.Protocol):
+    """The socket to the process: one question at a time."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.told: list[tuple[int, bool, int, list[int], list[int]]] | None = None
+        self._octets = bytearray()
+        self._answer: asyncio.Future[tuple[Any, ...]] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ready for questions."""
+        self.transport = cast("asyncio.Transport", transport)
+
+    def ask(self, frame: bytes) -> asyncio.Future[tuple[Any, ...]]:
+        """The future of the answer; its error is _Gone."""
+        self._answer = answer = asyncio.get_running_loop().create_future()
+        if self.transport is None or self.transport.is_closing():
+            answer.set_exception(_Gone("the process that writes has ended"))
+        else:
+            self.transport.write(frame)
+        return answer
+
+    def data_received(self, data: bytes) -> None:
+        """Takes frames apart."""
+        octets = self._octets
+        octets += data
+        while len(octets) >= HEADER.size:
+            ends = HEADER.size + HEADER.unpack_from(octets)[0]
+            if len(octets) < ends:
+                return
+            answer = unpack(bytes(octets[HEADER.size : ends]))
+            del octets[:ends]
+            if answer[0] == "results":
+                self.told = answer[1]
+            elif self._answer is not None and not self._answer.done():
+                self._answer.set_result(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody answers any more."""
+        self.transport = None
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(_Gone("the process that writes has ended"))
 
 
-@cache
-def _text(bulk: Bulk, size: int) -> str:
-    marks = f"({', '.join('?' * len(bulk.columns))})"
-    return bulk.sqlite.format(values=", ".join([marks] * size))
+def _probe_of(batch: Sequence[Entry]) -> tuple[str, int] | None:
+    # A batch without any of the two (states of parts only) may be written twice without harm.
+    for entry in batch:
+        if entry.finished:
+            return "SELECT 1 FROM messages WHERE id = ? AND final_at <> 0", entry.finished[0]
+        for bulk, rows in entry.rows.items():
+            if entry.is_funded and bulk.inserts and rows:
+                return f"SELECT 1 FROM {bulk.inserts} WHERE id = ?", rows[0][0]
+    return None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from heliograph.storage import schema
-from heliograph.storage.bulk import Bulk, bulk_insert, bulk_update
+from heliograph.storage.batch import Statements
+from heliograph.storage.bulk import Bulk
+from heliograph.storage.bulk_texts import bulk_add, bulk_insert, bulk_update
 
 __all__ = [
     "CANCEL_PARTS",
@@ -11,6 +13,7 @@ __all__ = [
     "FINISH_MESSAGES",
     "FINISH_PARTS",
     "HIDE_MESSAGES",
+    "HOT",
     "INSERT_EVENTS",
     "INSERT_INCOMING",
     "INSERT_MESSAGES",
@@ -25,7 +28,6 @@ __all__ = [
     "REQUEUE_PARTS",
     "RESPOND_PARTS",
     "REVISE_MESSAGES",
-    "TRANSFER_COLUMN",
 ]
 
 INSERT_SUBMISSIONS = bulk_insert(schema.submissions)
@@ -38,9 +40,6 @@ INSERT_UNMATCHED = bulk_insert(schema.unmatched_receipts)
 INSERT_INCOMING = bulk_insert(schema.incoming)
 INSERT_PIECES = bulk_insert(schema.pieces)
 INSERT_REQUESTS = bulk_insert(schema.request_log)
-
-# Where the journal writes the id of the reserve into a submission's row.
-TRANSFER_COLUMN = INSERT_SUBMISSIONS.columns.index("transfer_id")
 
 # A scheduled message whose time has come: (id, state).
 RELEASE_MESSAGES = bulk_update(
@@ -138,4 +137,14 @@ ORDER: tuple[Bulk, ...] = (
     INSERT_UNMATCHED,
     INSERT_INCOMING,
     INSERT_REQUESTS,
+)
+
+HOT = Statements(
+    order=ORDER,
+    insert_submissions=INSERT_SUBMISSIONS,
+    transfer_column=INSERT_SUBMISSIONS.columns.index("transfer_id"),
+    insert_transfers=INSERT_TRANSFERS,
+    finish_messages=FINISH_MESSAGES,
+    revise_messages=REVISE_MESSAGES,
+    add_totals=bulk_add(schema.totals),
 )
