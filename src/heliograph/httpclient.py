@@ -16,6 +16,7 @@ import os
 import re
 import socket
 import ssl
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -59,6 +60,8 @@ class _Connection(asyncio.Protocol):
         self.is_closed = False
         self.waiter: asyncio.Future[Response] | None = None
         self._transport: asyncio.Transport | None = None
+        # Asked for once: in Python 3.11 it costs a system call.
+        self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._begin(0)
 
@@ -77,7 +80,7 @@ class _Connection(asyncio.Protocol):
             raise (_Dropped if self.is_used else HttpError)("the connection was closed")
         self._begin(max_bytes)
         self.deadline = deadline
-        self.waiter = waiter = asyncio.get_running_loop().create_future()
+        self.waiter = waiter = self._loop.create_future()
         self._transport.write(data)
         return waiter
 
@@ -204,7 +207,7 @@ class _Origin:
     def release(self, connection: _Connection) -> None:
         """Takes a connection back; the request that waited longest gets it."""
         if not self._hand_over(connection):
-            connection.idle_since = asyncio.get_running_loop().time()
+            connection.idle_since = time.monotonic()
             self.idle.append(connection)
 
     def lose(self, connection: _Connection) -> None:
@@ -277,8 +280,7 @@ class HttpClient:
             b"Content-Length: %d\r\n%b\r\n%b"
             % (target.path, target.head, len(body), _lines(headers) if headers else b"", body)
         )
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._timeout_s
+        deadline = time.monotonic() + self._timeout_s  # the clock of the loop, too
         origin = self._origins.get(target.origin)
         if origin is None:
             origin = self._origins[target.origin] = _Origin()
@@ -302,7 +304,7 @@ class HttpClient:
         than `max_bytes` or cut short."""
         target = take_apart(url)
         data = b"GET %b HTTP/1.1\r\n%bConnection: close\r\n\r\n" % (target.path, target.head)
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        deadline = time.monotonic() + self._timeout_s
         connection = await self._connect(target, deadline, _Download)
         try:
             async with asyncio.timeout_at(deadline):
@@ -415,7 +417,7 @@ class HttpClient:
 
     def _sweep(self) -> None:
         """Ends exchanges that are past their deadline, and connections that were idle for long."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         for key, origin in list(self._origins.items()):
             for connection in list(origin.open):
                 if connection.is_closed:

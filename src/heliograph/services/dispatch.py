@@ -97,6 +97,7 @@ class Dispatch:
         self._metrics = metrics
         self._upstreams: dict[int, Upstream] = {}
         self._flush_due: set[int] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         # submission id -> until when nothing of it may go out
         self._stopped: dict[int, int] = {}
 
@@ -109,6 +110,7 @@ class Dispatch:
 
     async def attach(self, connector: Connector) -> None:
         """Begins to use a connector, and takes up what waits for it on disk."""
+        self._loop = asyncio.get_running_loop()
         upstream = self._upstreams[connector.id] = Upstream(connector)
         async with self._database.read() as connection:
             for account_id, first_part_id in await waiting_accounts(connection, connector.id):
@@ -281,7 +283,9 @@ class Dispatch:
         connector_id = upstream.connector.id
         if connector_id not in self._flush_due:
             self._flush_due.add(connector_id)
-            asyncio.get_running_loop().call_soon(self._flush, upstream)
+            # Asking for the running loop costs a system call in Python 3.11.
+            assert self._loop is not None, "nothing is attached"
+            self._loop.call_soon(self._flush, upstream)
 
     def _flush(self, upstream: Upstream) -> None:
         self._flush_due.discard(upstream.connector.id)

@@ -119,11 +119,18 @@ class SmppConnector:
         for bind in senders:
             count = bind.take(wanted - granted)
             if count:
-                self._taken.append((bind, count))
+                self._hold(bind, count)
                 granted += count
                 if granted == wanted:
                     break
         return granted
+
+    def _hold(self, bind: Bind, count: int) -> None:
+        """Notes taken slots. Those of one bind stand together: their parts leave in one write."""
+        taken = self._taken
+        if taken and taken[-1][0] is bind:
+            count += taken.pop()[1]
+        taken.append((bind, count))
 
     def give_back(self, count: int) -> None:
         """Returns the slots taken last."""
