@@ -67,7 +67,7 @@ def mask(text: str) -> str:
 
 
 # Libraries whose notes about themselves say nothing to an operator.
-_CHATTY = ("alembic", "uvicorn")
+_CHATTY = ("alembic",)
 
 
 def set_up_logging(level: str, format: str, stream: TextIO | None = None) -> None:

@@ -88,8 +88,8 @@ def test_secrets_and_numbers_never_reach_the_log(log: io.StringIO) -> None:
 
 def test_the_standard_library_s_loggers_are_masked_too(log: io.StringIO) -> None:
     set_up_logging("warning", "json", log)
-    logging.getLogger("uvicorn").warning("GET %s", "/sys/send.php?psw=hunter2&mes=hi")
-    logging.getLogger("uvicorn").info("not written")
+    logging.getLogger("alembic").warning("GET %s", "/sys/send.php?psw=hunter2&mes=hi")
+    logging.getLogger("alembic").info("not written")
     (line,) = lines(log)
     assert "hunter2" not in str(line)
     assert line["level"] == "warning"

@@ -23,7 +23,8 @@ from heliograph.storage.statements import HOT
 
 __all__ = ["RowRefused", "SqliteWriter"]
 
-_MODULE = "heliograph.storage.sqlite_process"
+# Without `site` it starts in a few milliseconds; our own package is all that it imports.
+_COMMAND = ("-S", "-m", "heliograph.storage.sqlite_process")
 # Checkpoints copy the log into the database file and fsync it: rarer is cheaper, and a start that
 # has to replay 16 MB of log still takes a fraction of a second.
 _CHECKPOINT_PAGES = 4000
@@ -109,10 +110,9 @@ class SqliteWriter:
                 process.kill()
 
     def _start(self, descriptor: int) -> subprocess.Popen[bytes]:
-        # Without `site` it starts in a few milliseconds; our own package is all that it imports.
         home = os.fspath(Path(heliograph.__file__).parents[1])
         return subprocess.Popen(
-            [sys.executable, "-S", "-m", _MODULE, str(descriptor)],
+            [sys.executable, *_COMMAND, str(descriptor)],
             pass_fds=(descriptor, *self._keep_open),
             stdin=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": home},

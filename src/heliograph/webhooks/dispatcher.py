@@ -93,6 +93,7 @@ class WebhookDispatcher:
         self._has_results = asyncio.Event()
         self._wants_read = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._loop: asyncio.AbstractEventLoop
         self._stopped = asyncio.Event()
         self._is_surveyed = False
         self._is_stopping = False
@@ -105,6 +106,7 @@ class WebhookDispatcher:
 
     def start(self) -> None:
         """Begins to call; what an earlier run left is called too."""
+        self._loop = asyncio.get_running_loop()
         self._tasks = [
             asyncio.create_task(self._write_results(), name="webhooks-results"),
             asyncio.create_task(self._read_back(), name="webhooks-reader"),
@@ -196,7 +198,7 @@ class WebhookDispatcher:
             if not self._may_call(lane):
                 break
             self._count_call(lane, 1)
-            task = asyncio.create_task(self._work(lane))
+            task = self._loop.create_task(self._work(lane))
             self._calls.add(task)
             task.add_done_callback(self._calls.discard)
         if lane.queue and not lane.calls and not lane.is_starved and not self._is_stopping:
