@@ -1,8 +1,9 @@
 """Receipts: news from upstreams, matched to parts, stored, and only then acknowledged.
 
 A receipt names its part by the id that the upstream gave. It is looked for in memory, then in
-storage; one that comes before the answer to its submit waits a little for that answer. What matches
-nothing is kept as an unmatched receipt, acknowledged and counted, so that nothing circles for ever.
+storage. One that matches nothing is stored as an unmatched receipt and acknowledged at once, so
+that strays fill no window and nothing circles for ever; and it is remembered for a while, because
+it may be ahead of the answer to its submit: when that comes, the receipt is applied after all.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from heliograph.connectors.base import Incoming, IncomingCall, ReceiptReport
 from heliograph.domain.events import OutboxEvent, incoming_payload
@@ -23,11 +24,11 @@ from heliograph.services.tracker import Tracker
 from heliograph.storage.database import Database
 from heliograph.storage.journal import Entry, Journal
 from heliograph.storage.messages import find_by_external
-from heliograph.storage.statements import INSERT_INCOMING, INSERT_UNMATCHED
+from heliograph.storage.statements import DELETE_UNMATCHED, INSERT_INCOMING, INSERT_UNMATCHED
 
 __all__ = ["Receipts"]
 
-# How long a receipt may be ahead of the answer to its submit, and how many may wait for one.
+# How long a receipt may be ahead of the answer to its submit, and how many are remembered.
 _EARLY_MS = 10_000
 _MAX_EARLY = 10_000
 
@@ -58,14 +59,12 @@ class ArrivalsPort(Protocol):
         ...
 
 
-class _Batch:
-    """Receipts that came together: acknowledged when the last of them is settled."""
+class _Early(NamedTuple):
+    """A receipt that matched nothing yet. `row_id`: of its row among the unmatched ones."""
 
-    __slots__ = ("left", "on_stored")
-
-    def __init__(self, left: int, on_stored: Stored) -> None:
-        self.left = left
-        self.on_stored = on_stored
+    arrived_ms: int
+    receipt: ReceiptReport
+    row_id: int
 
 
 class Receipts:
@@ -100,8 +99,8 @@ class Receipts:
         self._offer_sessions = offer_sessions
         self._has_incoming_sessions = has_incoming_sessions
         self._owner_of = owner_of
-        # connector id -> external id -> receipts that came before their answer, with their arrival
-        self._early: dict[int, dict[str, list[tuple[int, ReceiptReport, Stored]]]] = {}
+        # connector id -> external id -> receipts that may be ahead of their answer
+        self._early: dict[int, dict[str, list[_Early]]] = {}
         self._early_count = 0
         # Orders by text message; whoever builds them needs this object first.
         self.commands: CommandsPort | None = None
@@ -142,43 +141,35 @@ class Receipts:
             await asyncio.wait(self._lookups)
 
     def has_early(self, connector_id: int) -> bool:
-        """True when receipts wait for answers of this connector."""
+        """True when receipts are remembered that may be ahead of answers of this connector."""
         return bool(self._early_count and self._early.get(connector_id))
 
     def settle_early(self, connector_id: int, accepted: Sequence[Part]) -> None:
         """Answers have come: receipts that were ahead of them are applied now."""
         waiting = self._early[connector_id]
         changes = Changes(self._clock())
-        told: list[Stored] = []
         for part in accepted:
             # Candidates that mean the same id in another base were filed under each of them.
-            for _, receipt, on_stored in waiting.pop(part.external_id, ()):
-                self._forget(waiting, receipt)
-                self._apply(changes, part, receipt)
-                told.append(on_stored)
-        if told:
-            self._write(changes, partial(_tell_all, told))
+            for early in waiting.pop(part.external_id, ()):
+                self._forget(waiting, early)
+                self._apply(changes, part, early.receipt)
+                changes.rows[DELETE_UNMATCHED].append((early.row_id,))
+        self._write(changes, lambda _: None)
 
     def tick(self, now_ms: int) -> None:
-        """Called once a second: early receipts whose answer never came are kept as unmatched."""
+        """Called once a second: receipts whose answer never came stay unmatched."""
         if not self._early_count:
             return
-        for connector_id, waiting in list(self._early.items()):
+        for waiting in self._early.values():
             late = {
-                id(item[1]): item
-                for items in waiting.values()
-                for item in items
-                if now_ms - item[0] > _EARLY_MS
+                early.row_id: early
+                for group in waiting.values()
+                for early in group
+                if now_ms - early.arrived_ms > _EARLY_MS
             }
-            if not late:
-                continue
-            changes = Changes(now_ms)
-            told = []
-            for _, receipt, on_stored in late.values():
-                self._forget(waiting, receipt)
-                self._keep_unmatched(changes, connector_id, receipt)
-                told.append(on_stored)
-            self._write(changes, partial(_tell_all, told))
+            for early in late.values():
+                self._forget(waiting, early)
+                self._metrics.unmatched_receipt()
 
     def report_incoming(
         self, connector_id: int, messages: Sequence[Incoming], on_stored: Stored
@@ -279,7 +270,6 @@ class Receipts:
             # What was known in memory is stored; the upstream repeats the whole read.
             self._write(changes, lambda _: on_stored(False))
             raise
-        early: list[ReceiptReport] = []
         for receipt in strange:
             part = self._tracker.find(connector_id, receipt.candidates)
             if part is None:
@@ -290,16 +280,10 @@ class Receipts:
                         part = live.parts[part.seq - 1]
                     self._tracker.expect(part)
             if part is None:
-                early.append(receipt)
+                self._keep_unmatched(changes, connector_id, receipt)
             else:
                 self._apply(changes, part, receipt)
-        if not early:
-            self._write(changes, on_stored)
-            return
-        batch = _Batch(len(early) + 1, on_stored)
-        self._write(changes, partial(_settle_one, batch))
-        for receipt in early:
-            self._file_early(connector_id, receipt, partial(_settle_one, batch))
+        self._write(changes, on_stored)
 
     def _apply(self, changes: Changes, part: Part, receipt: ReceiptReport) -> None:
         state = receipt.state
@@ -318,39 +302,27 @@ class Receipts:
         self._metrics.receipt(max(0, changes.now_ms - part.submitted_at))
         self._books.end_part(changes, part, state, receipt.err)
 
-    def _file_early(self, connector_id: int, receipt: ReceiptReport, on_stored: Stored) -> None:
+    def _keep_unmatched(self, changes: Changes, connector_id: int, receipt: ReceiptReport) -> None:
+        """Stores a receipt that fits nothing, and remembers it for an answer that may follow."""
+        row_id = self._ids.take(1)
+        external_id = receipt.candidates[0] if receipt.candidates else ""
+        row = (row_id, connector_id, external_id, int(receipt.state), receipt.err, changes.now_ms)
+        changes.rows[INSERT_UNMATCHED].append(row)
         if self._early_count >= _MAX_EARLY or not receipt.candidates:
-            changes = Changes(self._clock())
-            self._keep_unmatched(changes, connector_id, receipt)
-            self._write(changes, on_stored)
+            self._metrics.unmatched_receipt()
             return
         waiting = self._early.setdefault(connector_id, {})
-        item = (self._clock(), receipt, on_stored)
+        early = _Early(changes.now_ms, receipt, row_id)
         for candidate in receipt.candidates:
-            waiting.setdefault(candidate, []).append(item)
+            waiting.setdefault(candidate, []).append(early)
         self._early_count += 1
 
-    def _forget(
-        self, waiting: dict[str, list[tuple[int, ReceiptReport, Stored]]], receipt: ReceiptReport
-    ) -> None:
+    def _forget(self, waiting: dict[str, list[_Early]], early: _Early) -> None:
         self._early_count -= 1
-        for candidate in receipt.candidates:
-            items = [item for item in waiting.pop(candidate, ()) if item[1] is not receipt]
-            if items:
-                waiting[candidate] = items
-
-    def _keep_unmatched(self, changes: Changes, connector_id: int, receipt: ReceiptReport) -> None:
-        self._metrics.unmatched_receipt()
-        changes.rows[INSERT_UNMATCHED].append(
-            (
-                self._ids.take(1),
-                connector_id,
-                receipt.candidates[0] if receipt.candidates else "",
-                int(receipt.state),
-                receipt.err,
-                changes.now_ms,
-            )
-        )
+        for candidate in early.receipt.candidates:
+            group = [each for each in waiting.pop(candidate, ()) if each is not early]
+            if group:
+                waiting[candidate] = group
 
     def _write(self, changes: Changes, on_stored: Stored) -> None:
         if changes.is_empty:
@@ -364,14 +336,3 @@ class Receipts:
     def _stored(self, changes: Changes, on_stored: Stored, entry: Entry) -> None:
         self.written(changes, entry)
         on_stored(entry.error is None)
-
-
-def _settle_one(batch: _Batch, stored: bool) -> None:
-    batch.left -= 1
-    if batch.left == 0:
-        batch.on_stored(stored)
-
-
-def _tell_all(told: list[Stored], stored: bool) -> None:
-    for tell in told:
-        tell(stored)

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Integer, SmallInteger, Table
 
 from heliograph.storage.bulk import Bulk
 
-__all__ = ["bulk_add", "bulk_insert", "bulk_update"]
+__all__ = ["bulk_add", "bulk_delete", "bulk_insert", "bulk_update"]
 
 
 def bulk_insert(table: Table, *, ignore_conflicts: bool = False) -> Bulk:
@@ -85,6 +85,18 @@ def bulk_update(
         f"FROM unnest({arrays}) AS j({names}) WHERE {where}{tail}",
         returns=tuple(returns),
         is_update=True,
+    )
+
+
+def bulk_delete(table: Table) -> Bulk:
+    """Deletes rows by the first column of the table. A row is (that column,)."""
+    key = next(iter(table.columns)).name
+    return Bulk(
+        name=f"delete_{table.name}",
+        columns=(key,),
+        sqlite=f"WITH j(k) AS (VALUES {{values}}) DELETE FROM {table.name} "
+        f"WHERE {key} IN (SELECT k FROM j)",
+        postgresql=f"DELETE FROM {table.name} WHERE {key} = ANY($1::{_pg_type(table, key)}[])",
     )
 
 

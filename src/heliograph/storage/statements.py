@@ -5,11 +5,12 @@ from __future__ import annotations
 from heliograph.storage import schema
 from heliograph.storage.batch import Statements
 from heliograph.storage.bulk import Bulk
-from heliograph.storage.bulk_texts import bulk_add, bulk_insert, bulk_update
+from heliograph.storage.bulk_texts import bulk_add, bulk_delete, bulk_insert, bulk_update
 
 __all__ = [
     "CANCEL_PARTS",
     "CLAIM_PARTS",
+    "DELETE_UNMATCHED",
     "FINISH_MESSAGES",
     "FINISH_PARTS",
     "HIDE_MESSAGES",
@@ -37,6 +38,8 @@ INSERT_TRANSFERS = bulk_insert(schema.transfers)
 INSERT_EVENTS = bulk_insert(schema.events)
 INSERT_OUTBOX = bulk_insert(schema.outbox)
 INSERT_UNMATCHED = bulk_insert(schema.unmatched_receipts)
+# A receipt that was kept as unmatched and has found its part after all: (id,).
+DELETE_UNMATCHED = bulk_delete(schema.unmatched_receipts)
 INSERT_INCOMING = bulk_insert(schema.incoming)
 INSERT_PIECES = bulk_insert(schema.pieces)
 INSERT_REQUESTS = bulk_insert(schema.request_log)
@@ -135,6 +138,7 @@ ORDER: tuple[Bulk, ...] = (
     INSERT_OUTBOX,
     INSERT_EVENTS,
     INSERT_UNMATCHED,
+    DELETE_UNMATCHED,
     INSERT_INCOMING,
     INSERT_REQUESTS,
 )

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 from tests.unit.services.rig import PHONE, PuppetConnector, Rig, open_rig
 
 from heliograph.connectors.base import OutcomeKind, UnknownPolicy
@@ -155,17 +156,36 @@ async def test_a_late_answer_counts_while_the_outcome_is_unknown(rig: Rig) -> No
     await rig.reach("1", 1)
 
 
-async def test_receipts_before_the_answer_wait_for_it(rig: Rig) -> None:
+async def unmatched(rig: Rig) -> list[str]:
+    async with rig.runtime.database.read() as connection:
+        rows = await connection.execute(text("SELECT external_id FROM unmatched_receipts"))
+        return [row[0] for row in rows]
+
+
+async def test_receipts_before_the_answer_are_stored_and_applied_when_it_comes(rig: Rig) -> None:
+    """Such a receipt holds nothing up: it is acknowledged at once, from the disk."""
     puppet = PuppetConnector(0, answers=False)
     await rig.attach(puppet)
     await rig.send()
     await rig.until(lambda: puppet.sent)
-    told = asyncio.create_task(puppet.tell(puppet.receipt("0F", "15")))
-    await asyncio.sleep(0.1)
-    assert not told.done()  # not acknowledged before it is stored
+    assert await puppet.tell(puppet.receipt("0F", "15"))
+    assert await unmatched(rig) == ["0F"]
+    await rig.reach("1", 0)
     puppet.outcome(OutcomeKind.ACCEPTED, external_id="15")
-    assert await told
     await rig.reach("1", 1)
+    assert await unmatched(rig) == []
+
+
+async def test_strays_do_not_hold_up_the_receipts_beside_them(rig: Rig) -> None:
+    puppet = PuppetConnector(0)
+    await rig.attach(puppet)
+    await rig.send()
+    await rig.reach("1", 0)
+    external = str(next(iter(rig.dispatch._tracker.live.values())).parts[0].id)
+    strays = [puppet.receipt(f"stray{n}") for n in range(5)]
+    assert await puppet.tell(*strays, puppet.receipt(external))
+    await rig.reach("1", 1)
+    assert len(await unmatched(rig)) == 5
 
 
 async def test_repeated_foreign_and_contradicting_receipts(rig: Rig) -> None:
