@@ -6,7 +6,9 @@ IMMEDIATE), so that a read before a write in the same transaction is never stale
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from heliograph.storage.journal import BatchWriter
 
-__all__ = ["SQLITE_PRAGMAS", "Database", "sqlite_url"]
+__all__ = ["Database", "prepare_sqlite", "sqlite_url"]
 
-SQLITE_PRAGMAS = (
-    "PRAGMA busy_timeout=10000",  # first: the next one may have to wait for another process
-    "PRAGMA journal_mode=WAL",
+_BUSY_S = 10.0
+_PRAGMAS = (
     "PRAGMA synchronous=FULL",  # a commit is fsynced: "accepted" means on disk
     "PRAGMA foreign_keys=ON",
     "PRAGMA temp_store=MEMORY",
@@ -60,7 +61,7 @@ class Database:
         )
         self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         if self.is_sqlite:
-            event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self._engine.sync_engine, "connect", _prepare)
             event.listen(self._engine.sync_engine, "begin", _begin_immediate)
 
     @asynccontextmanager
@@ -120,10 +121,30 @@ class Database:
         await self._engine.dispose()
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def prepare_sqlite(execute: Callable[[str], Any]) -> None:
+    """Gives a new connection to SQLite the settings that all of them have.
+
+    Raises sqlite3.OperationalError when the file can not be opened, or is busy for 10 seconds.
+    """
+    execute(f"PRAGMA busy_timeout={int(_BUSY_S * 1000)}")
+    ends = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            # Kept in the file: once in its life does this change something. Of two processes that
+            # change it at once one is told "busy" without the wait that busy_timeout grants.
+            execute("PRAGMA journal_mode=WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                raise
+            time.sleep(0.01)
+    for pragma in _PRAGMAS:
+        execute(pragma)
+
+
+def _prepare(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
-    for pragma in SQLITE_PRAGMAS:
-        cursor.execute(pragma)
+    prepare_sqlite(cursor.execute)
     cursor.close()
 
 

@@ -16,7 +16,7 @@ from itertools import chain
 import msgspec
 
 from heliograph.storage.bulk import Bulk
-from heliograph.storage.database import SQLITE_PRAGMAS
+from heliograph.storage.database import prepare_sqlite
 from heliograph.storage.journal import Rows, Script, StorageDown
 
 __all__ = ["SqliteWriter"]
@@ -93,8 +93,7 @@ class SqliteWriter:
             connection = sqlite3.connect(
                 self._path, isolation_level=None, cached_statements=_KEPT_STATEMENTS
             )
-            for pragma in SQLITE_PRAGMAS:
-                connection.execute(pragma)
+            prepare_sqlite(connection.execute)
             connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
             connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         except sqlite3.DatabaseError as error:
