@@ -62,7 +62,7 @@ class Door:
             for name, value in settings.items()
         }
         self.gateway.administer(lambda d: administration.change_settings(d, LOGIN, names))
-        time.sleep(1.1)
+        self.gateway.settle()
 
     def log(self) -> list[LoggedRequest]:
         """The account's request log, newest first."""

@@ -249,7 +249,7 @@ async def test_schedule_query_cancel_replace(door: Gateway, esme: Esme) -> None:
 
 
 async def test_a_time_that_comes(esme: Esme) -> None:
-    at = format_absolute((int(time.time()) + 2) * 1000, quarter_hours=12)
+    at = format_absolute((int(time.time()) + 4) * 1000, quarter_hours=12)
     answer = await esme.ask(message(schedule_delivery_time=at, validity_period=in_minutes(60)))
     assert (await esme.ask(QuerySm(message_id=answer.message_id))).message_state == 1
     await receipt_of(esme, answer.message_id)

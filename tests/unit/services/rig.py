@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ from heliograph.storage.timeline import read_timeline
 __all__ = ["PHONE", "PuppetConnector", "Rig", "open_rig"]
 
 PHONE = "79161234567"
+_PATIENCE_S = 30.0
 
 
 class PuppetConnector:
@@ -182,7 +184,8 @@ class Rig:
 
     async def reach(self, client_ref: str, status: int, phone: str = PHONE) -> StatusAnswer:
         """Waits for a status."""
-        for _ in range(400):
+        ends = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < ends:
             answer = await self.status(client_ref, phone)
             if answer.status == status:
                 return answer
@@ -191,7 +194,8 @@ class Rig:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Waits until a condition holds."""
-        for _ in range(500):
+        ends = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < ends:
             if condition():
                 return
             await asyncio.sleep(0.01)
