@@ -18,6 +18,7 @@ from bench.gateway import setup_commands
 from click.testing import CliRunner, Result
 from tests.harness.gateway import LOGIN, PASSWORD, Gateway, wait_for
 from tests.harness.handler import Handler, run_handler
+from tests.harness.ports import free_ports
 
 from heliograph.cli.main import program
 
@@ -189,8 +190,7 @@ def test_the_running_gateway_notices_changes(gateway: Gateway) -> None:
 
 
 def test_callbacks_are_listed_and_made_again(gateway: Gateway, handler: Handler) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
+    [port] = free_ports(1)
     command(gateway, "account", "set", LOGIN, "--callback", f"http://127.0.0.1:{port}/gone")
     wait_for(
         lambda: send(gateway, "79161000009") and ask(gateway, "callbacks", "list"),

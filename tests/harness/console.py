@@ -14,13 +14,14 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.harness.ports import free_ports
 
 __all__ = ["Block", "Console", "find_blocks"]
 
@@ -100,7 +101,7 @@ class Console:
 
     def __init__(self, folder: Path, *, ports: tuple[int, ...]) -> None:
         self._folder = folder
-        self._ports = dict(zip(ports, _free_ports(len(ports)), strict=True))
+        self._ports = dict(zip(ports, free_ports(len(ports)), strict=True))
         self._terminals: dict[str, subprocess.Popen[bytes]] = {}
         environ = {k: v for k, v in os.environ.items() if not k.startswith("HELIOGRAPH_")}
         self._environ = environ | {"PATH": _PATH, "PYTHONUNBUFFERED": "1", "COLUMNS": "160"}
@@ -203,14 +204,3 @@ class Console:
         for pattern, instead in _ALIKE:
             text = re.sub(pattern, instead, text, flags=re.MULTILINE)
         return text.strip("\n")
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

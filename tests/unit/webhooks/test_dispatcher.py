@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 import msgspec
 import pytest
 from sqlalchemy import text
+from tests.harness.ports import free_ports
 
 from heliograph.config import Webhooks
 from heliograph.domain.accounts import Account
@@ -63,8 +64,8 @@ class Receiver:
         return [call["id"] for call in self.calls]
 
     async def start(self, port: int = 0) -> None:
-        self._server = await asyncio.start_server(self._accept_connection, "127.0.0.1", port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = port or free_ports(1)[0]  # one that is still free after a stop
+        self._server = await asyncio.start_server(self._accept_connection, "127.0.0.1", self.port)
 
     async def stop(self) -> None:
         assert self._server is not None
