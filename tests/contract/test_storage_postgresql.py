@@ -190,7 +190,7 @@ async def test_a_lost_session_keeps_no_locks(books: Books, proxy: Proxy) -> None
     await writer._connection.execute("SELECT * FROM balances FOR UPDATE")
     # As after a broken network: our end is closed, the server's end stays open.
     held, writer._connection = writer._connection, None
-    entry = await asyncio.wait_for(books.journal.write(books.submission(account, price=100)), 10)
+    entry = await asyncio.wait_for(books.journal.write(books.submission(account, price=100)), 30)
     assert entry.is_funded
     held.terminate()
 

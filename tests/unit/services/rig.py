@@ -60,6 +60,7 @@ class PuppetConnector:
         self.sent: list[Part] = []
         self.texts: list[str] = []
         self.sent_to: list[str] = []
+        self.sent_at: list[int] = []
         self.asked: list[int] = []
         self.events: ConnectorEvents | None = None
 
@@ -83,6 +84,7 @@ class PuppetConnector:
         assert all(p.state is MessageState.SUBMITTING for p in parts)
         self.texts += [p.message.text for p in parts]
         self.sent_to += [p.message.recipient for p in parts]
+        self.sent_at += [now_ms()] * len(parts)
         self.sent += parts
         if self.answers:
             asyncio.get_running_loop().call_soon(self.accept)

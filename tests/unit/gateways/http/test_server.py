@@ -144,7 +144,7 @@ async def test_random_garbage_never_hurts_the_next(door: Door) -> None:
         async with door.connect() as (reader, writer):
             writer.write(bytes(data))
             writer.write_eof()
-            await asyncio.wait_for(reader.read(), 10)
+            await asyncio.wait_for(reader.read(), 30)
     assert (await door.get(SEND)).body == OK
 
 
