@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # Never reach for another interpreter than the one that is here.
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help serve test check fix fuzz bench crash clean
+.PHONY: help serve test peers check fix fuzz bench crash clean
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ serve: .venv/.run-ready  ## run the gateway with the embedded database in ./var
 
 test: .venv/.dev-ready  ## everything that must hold, in under ten minutes
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+
+peers:  ## install the foreign programs of tests marked debian (as root, on Debian)
+	scripts/install_peers.sh
 
 check: .venv/.dev-ready  ## style and types
 	$(BIN)/ruff format --check .

@@ -86,7 +86,7 @@ class Recorder:
         """Outcomes of one part."""
         return [outcome for each, outcome in self.outcomes if each is part]
 
-    async def until(self, condition: Callable[[], Any], timeout_s: float = 10) -> None:
+    async def until(self, condition: Callable[[], Any], timeout_s: float = 30) -> None:
         """Waits until `condition` holds; it is looked at after every event."""
         async with asyncio.timeout(timeout_s):
             while not condition():
@@ -162,7 +162,7 @@ async def send(connector: Connector, recorder: Recorder, parts: Sequence[Part]) 
         await recorder.until(lambda seen=seen: recorder.ready > seen)
 
 
-async def poll(condition: Callable[[], Any], timeout_s: float = 10) -> None:
+async def poll(condition: Callable[[], Any], timeout_s: float = 30) -> None:
     """Waits for what no event tells, such as a counter of the far side."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110

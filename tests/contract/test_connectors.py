@@ -168,7 +168,7 @@ async def test_pacing_holds_the_rate(make: Maker, recorder: Recorder) -> None:
     await recorder.until(lambda: len(recorder.outcomes) == 40)
     elapsed = asyncio.get_running_loop().time() - started
     # 40 parts at 100/s with a burst of two: 380 ms; a loaded machine may only be slower.
-    assert 0.37 <= elapsed < 5
+    assert 0.37 <= elapsed < 30
 
 
 @pytest.mark.parametrize(

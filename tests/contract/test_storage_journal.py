@@ -493,7 +493,7 @@ async def test_a_close_while_the_database_is_away_tells_everybody(
     books.journal.append(kept)
     await asyncio.sleep(0.05)
     assert kept.error is None
-    await asyncio.wait_for(books.close(), 5)
+    await asyncio.wait_for(books.close(), 30)
     assert isinstance(kept.error, StorageDown)
 
 

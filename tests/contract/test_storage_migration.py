@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ from sqlalchemy import Connection, inspect, text
 
 from heliograph.storage import migration
 from heliograph.storage import tables as schema
-from heliograph.storage.database import SQLITE_PRAGMAS, Database
+from heliograph.storage.database import Database
 from heliograph.storage.migration import SchemaUnknown, upgrade
+from heliograph.storage.sqlite_settings import prepare_sqlite
+from heliograph.storage.sqlite_writer import SqliteWriter
 
 
 # SQLAlchemy does not read back indices over expressions from SQLite: their texts are compared
@@ -123,16 +127,46 @@ async def test_two_processes_may_start_at_once(empty_url: str) -> None:
     await database.close()
 
 
+def test_a_new_file_waits_for_who_else_prepares_it(tmp_path: Path) -> None:
+    with (
+        closing(sqlite3.connect(tmp_path / "db", isolation_level=None)) as first,
+        closing(sqlite3.connect(tmp_path / "db", isolation_level=None)) as second,
+    ):
+        first.execute("BEGIN IMMEDIATE")
+        refused = []
+
+        def execute(statement: str) -> Any:
+            try:
+                return second.execute(statement)
+            except sqlite3.OperationalError:
+                refused.append(statement)
+                first.execute("COMMIT")
+                raise
+
+        prepare_sqlite(execute)
+        assert refused == ["PRAGMA journal_mode=WAL"]  # SQLite itself did not wait
+        assert second.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
 async def test_commits_are_synced_to_disk(database: Database) -> None:
     async with database.read() as connection:
         if database.is_sqlite:
             assert await connection.scalar(text("PRAGMA synchronous")) == 2  # FULL
             assert await connection.scalar(text("PRAGMA journal_mode")) == "wal"
             assert await connection.scalar(text("PRAGMA foreign_keys")) == 1
-            assert "PRAGMA synchronous=FULL" in SQLITE_PRAGMAS
+            assert await _synchronous_of_the_journal(database) == 2
         else:
             assert await connection.scalar(text("SHOW synchronous_commit")) == "on"
             assert await connection.scalar(text("SHOW fsync")) == "on"
+
+
+async def _synchronous_of_the_journal(database: Database) -> int:
+    writer = database.writer()
+    assert isinstance(writer, SqliteWriter)
+    await writer.open()
+    found = int((await writer.ask("PRAGMA synchronous"))[0][0])
+    await writer.close()
+    return found
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
+from tests.contract.connector_events import poll
 from tests.contract.rows import Books, final, finals, ids_of
 
 from heliograph.storage.database import Database
@@ -121,8 +122,7 @@ async def test_cut_in_the_middle_of_a_commit(books: Books, proxy: Proxy, mode: s
     proxy.mode = mode
     sent = asyncio.ensure_future(books.journal.write(books.submission(account, price=100)))
     ended = asyncio.ensure_future(books.journal.write(finals(final(message, 40))))
-    await asyncio.sleep(0.4)
-    assert books.journal.is_down
+    await poll(lambda: books.journal.is_down)
     assert not sent.done()
     assert not ended.done()
     proxy.mode = "pass"
@@ -144,7 +144,7 @@ async def test_a_batch_without_inserts_is_told_by_what_it_finished(
     [message] = ids_of(await books.journal.write(books.submission(account)))  # free: no transfers
     proxy.mode = "cut after"
     ended = asyncio.ensure_future(books.journal.write(finals(final(message))))
-    await asyncio.sleep(0.3)
+    await poll(lambda: books.journal.is_down)
     proxy.mode = "pass"
     assert (await ended).finished == [message]
 
@@ -190,7 +190,7 @@ async def test_a_lost_session_keeps_no_locks(books: Books, proxy: Proxy) -> None
     await writer._connection.execute("SELECT * FROM balances FOR UPDATE")
     # As after a broken network: our end is closed, the server's end stays open.
     held, writer._connection = writer._connection, None
-    entry = await asyncio.wait_for(books.journal.write(books.submission(account, price=100)), 10)
+    entry = await asyncio.wait_for(books.journal.write(books.submission(account, price=100)), 30)
     assert entry.is_funded
     held.terminate()
 

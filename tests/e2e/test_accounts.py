@@ -115,7 +115,7 @@ def test_forged_address_before_the_proxy(keys: tuple[Gateway, str]) -> None:
 
 def test_address_header_of_strangers_is_not_believed(gateway: Gateway) -> None:
     gateway.create_account("homely", networks=["192.0.2.0/24"])
-    time.sleep(1.2)
+    gateway.settle()
     headers = {"X-Forwarded-For": "192.0.2.77"}
     assert ask(gateway, headers, login="homely", psw=PASSWORD)["error_code"] == 2
 

@@ -18,6 +18,7 @@ from bench.gateway import setup_commands
 from click.testing import CliRunner, Result
 from tests.harness.gateway import LOGIN, PASSWORD, Gateway, wait_for
 from tests.harness.handler import Handler, run_handler
+from tests.harness.ports import free_ports
 
 from heliograph.cli.main import program
 
@@ -72,7 +73,12 @@ def running(*arguments: str) -> Iterator[IO[str]]:
             yield process.stdout
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
+            try:
+                code = process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+        assert code == 0
 
 
 def send(gateway: Gateway, phone: str, text: str = "hello", *options: str) -> str:
@@ -178,14 +184,13 @@ def test_the_running_gateway_notices_changes(gateway: Gateway) -> None:
         asked = ["send", "79161000008", "x", "--apikey", key, "--url", gateway.base]
         return CliRunner().invoke(program, asked).exit_code
 
-    wait_for(lambda: code() == 0, timeout_s=10, what="the new account's key")
+    wait_for(lambda: code() == 0, what="the new account's key")
     command(gateway, "account", "block", "late")
-    wait_for(lambda: code() == 1, timeout_s=10, what="the block")
+    wait_for(lambda: code() == 1, what="the block")
 
 
 def test_callbacks_are_listed_and_made_again(gateway: Gateway, handler: Handler) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
+    [port] = free_ports(1)
     command(gateway, "account", "set", LOGIN, "--callback", f"http://127.0.0.1:{port}/gone")
     wait_for(
         lambda: send(gateway, "79161000009") and ask(gateway, "callbacks", "list"),

@@ -43,7 +43,7 @@ def finished(gateway: Gateway, id: int, **counts: int) -> Any:
         is_counted = all(view[name] == count for name, count in counts.items())
         return view if view["status"] == 1 and is_counted else None
 
-    return wait_for(reached, timeout_s=30, what=f"the end of list {id}")
+    return wait_for(reached, what=f"the end of list {id}")
 
 
 def post(gateway: Gateway, body: bytes, content_type: str) -> Any:
@@ -123,7 +123,7 @@ def test_lists_of_a_period(gateway: Gateway) -> None:
 def test_no_lists(gateway: Gateway) -> None:
     login = f"empty{uuid.uuid4().hex[:6]}"
     gateway.create_account(login)
-    wait_for(lambda: "balance" in gateway.call("balance", login=login), timeout_s=5)
+    wait_for(lambda: "balance" in gateway.call("balance", login=login))
     assert jobs(gateway, "get_all", login=login) == []
     assert gateway.call("jobs", fmt=2, login=login, get_all=1) == "<list>\n</list>"
     assert gateway.call("jobs", fmt=0, login=login, get_all=1) == "ERROR = 3 (record not found)"
@@ -286,8 +286,9 @@ def test_spread(gateway: Gateway) -> None:
     assert [gateway.status(id, phone)["status"] for phone in phones[2:]] == [-1, -1]
     assert jobs(gateway, "get", id=id)["status"] == 0
     assert jobs(gateway, "cancel", id=id) == {"result": "OK"}
-    assert [gateway.status(id, phone)["status"] for phone in phones[2:]] == [-2, -2]
-    wait_for(lambda: jobs(gateway, "get", id=id)["cost"] == "2.00", timeout_s=5)
+    for phone in phones[2:]:
+        gateway.wait_status(id, phone, -2)
+    wait_for(lambda: jobs(gateway, "get", id=id)["cost"] == "2.00")
 
 
 @pytest.mark.parametrize("rpt", range(1, 8))
@@ -317,7 +318,7 @@ def test_zone_with_changes_of_clocks(gateway: Gateway) -> None:
 def test_funds_too_low(gateway: Gateway) -> None:
     login = f"poor{uuid.uuid4().hex[:6]}"
     gateway.create_account(login, "1.5")
-    wait_for(lambda: "balance" in gateway.call("balance", login=login), timeout_s=5)
+    wait_for(lambda: "balance" in gateway.call("balance", login=login))
     id = jobs(gateway, "add", login=login, name="x", phones=f"{PHONE},79167770002", mes="x")["id"]
     assert gateway.status(id, PHONE, login=login)["status"] == 24
     view = finished_as(gateway, login, id)
@@ -330,7 +331,7 @@ def finished_as(gateway: Gateway, login: str, id: int) -> Any:
         view = jobs(gateway, "get", login=login, id=id)
         return view if view["status"] == 1 else None
 
-    return wait_for(reached, timeout_s=10)
+    return wait_for(reached)
 
 
 def test_requests_a_minute(tmp_path: Path) -> None:
@@ -430,8 +431,8 @@ def test_command_line(gateway: Gateway) -> None:
     listed = json.loads(gateway.cli("campaign", "list", "--active", "--json"))
     assert id in [each["id"] for each in listed]
     assert "being stopped" in gateway.cli("campaign", "cancel", str(id))
-    wait_for(lambda: gateway.status(id, PHONE)["status"] == -2, timeout_s=10)
+    wait_for(lambda: gateway.status(id, PHONE)["status"] == -2)
     assert jobs(gateway, "get", id=id)["status"] == -2
-    wait_for(lambda: "cancelled" in gateway.cli("campaign", "show", str(id)), timeout_s=10)
+    wait_for(lambda: "cancelled" in gateway.cli("campaign", "show", str(id)))
     gateway.cli("campaign", "cancel", "77", check=False)
     assert str(id) not in gateway.cli("campaign", "list", "--account", "other")

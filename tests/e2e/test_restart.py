@@ -34,11 +34,12 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
         gateway.start()
         assert gateway.call("balance") == balance
         assert gateway.status(done["id"], PHONE, all=1)["message"] == "before"
-        assert gateway.status(later["id"], PHONE)["status"] == -1
+        # Or its time has come: a start may take that long.
+        assert gateway.status(later["id"], PHONE)["status"] == -1 or time.time() >= due
         assert gateway.send(PHONE)["id"] > on_its_way["id"]
-        found = gateway.wait_status(later["id"], PHONE, 1, timeout_s=30)
+        found = gateway.wait_status(later["id"], PHONE, 1)
         assert found["last_timestamp"] >= due
-        gateway.wait_status(on_its_way["id"], "791600003002", 1, timeout_s=30)
+        gateway.wait_status(on_its_way["id"], "791600003002", 1)
         assert gateway.audit() == []
     finally:
         assert gateway.stop() == 0
@@ -46,13 +47,13 @@ def test_killed_and_started_again(tmp_path: Path) -> None:
 
 def test_stop_in_good_order(tmp_path: Path) -> None:
     """What waits for its answer gets it; the lock, the ports and the process are gone."""
-    gateway = Gateway(tmp_path / "data", *UNLIMITED, "server.drain_s=5")
+    gateway = Gateway(tmp_path / "data", *UNLIMITED, "server.drain_s=40")
     gateway.create_account()
     gateway.start()
     sent = gateway.send(PHONE)
     began = time.monotonic()
     assert gateway.stop() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert not (tmp_path / "data" / "ports.json").exists()
     gateway.start()
     gateway.wait_status(sent["id"], PHONE, 1)
@@ -80,7 +81,7 @@ def test_two_servers_on_one_folder(tmp_path: Path) -> None:
         # The first one is not disturbed, and commands work beside it.
         assert gateway.send(PHONE)["cnt"] == 1
         second.create_account("late")
-        wait_for(lambda: "balance" in gateway.call("balance", login="late"), timeout_s=3)
+        wait_for(lambda: "balance" in gateway.call("balance", login="late"))
     finally:
         assert gateway.stop() == 0
 

@@ -533,6 +533,7 @@ def test_many_payments_at_once(server: Gateway) -> None:
 
 def test_an_api_key_manages_sub_clients(server: Gateway) -> None:
     key = json.loads(server.cli("account", "key", "create", "alex", "--json"))["key"]
+    server.settle()
     reply = server.get(f"/sys/users.php?apikey={key}&add=1&user=bykey&password=mypassword&fmt=3")
     assert "id" in json.loads(reply)
     body = json.dumps({"apikey": key, "chg": 1, "user": "bykey", "fio": "Иван"}).encode()

@@ -62,7 +62,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Gateway,
 def shown_certificate(gateway: Gateway, context: ssl.SSLContext) -> str:
     """Fingerprint of what the listener shows now."""
     with (
-        socket.create_connection(("127.0.0.1", gateway.https), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", gateway.https), timeout=30) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as wrapped,
     ):
         return hashlib.sha256(wrapped.getpeercert(binary_form=True) or b"").hexdigest()
@@ -82,13 +82,13 @@ def test_certificate_is_replaced_while_running(secured: tuple[Gateway, Files]) -
     context = files.context()
     before = shown_certificate(gateway, context)
     with (
-        socket.create_connection(("127.0.0.1", gateway.https), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", gateway.https), timeout=30) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as old,
     ):
         # Half of a pair is not taken.
         files.certificate.write_text("not a certificate")
         files.issue()
-        wait_for(lambda: shown_certificate(gateway, context) != before, timeout_s=15)
+        wait_for(lambda: shown_certificate(gateway, context) != before)
         # A connection from before goes on.
         old.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert old.recv(4096).startswith(b"HTTP/1.1 200")
@@ -107,7 +107,7 @@ def test_old_protocol_versions_are_refused(secured: tuple[Gateway, Files]) -> No
 
 def test_plain_text_on_the_tls_port(secured: tuple[Gateway, Files]) -> None:
     gateway, _ = secured
-    with socket.create_connection(("127.0.0.1", gateway.https), timeout=10) as plain:
+    with socket.create_connection(("127.0.0.1", gateway.https), timeout=30) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         plain.settimeout(10)
         assert not plain.recv(4096).startswith(b"HTTP/1.1 200")

@@ -109,14 +109,14 @@ class Esme:
         self.write(_encode_bind(pdu, self._sequence) if long else encode(pdu, self._sequence))
         return self._sequence
 
-    async def ask(self, pdu: Pdu, timeout_s: float = 15.0) -> Any:
+    async def ask(self, pdu: Pdu, timeout_s: float = 30.0) -> Any:
         """The answer to a request (or generic_nack)."""
         sequence = self.send(pdu)
         return await self.find(
             lambda p: p.is_response and p.sequence_number == sequence, timeout_s=timeout_s
         )
 
-    async def find(self, wanted: Callable[[Pdu], bool], *, timeout_s: float = 15.0) -> Any:
+    async def find(self, wanted: Callable[[Pdu], bool], *, timeout_s: float = 30.0) -> Any:
         """The first PDU that came which is `wanted`, waiting for it."""
         async with asyncio.timeout(timeout_s):
             at = 0
@@ -131,7 +131,7 @@ class Esme:
                         raise ConnectionError("closed by the server")
                     await self._arrived.wait()
 
-    async def deliveries(self, count: int, timeout_s: float = 20.0) -> list[DeliverSm]:
+    async def deliveries(self, count: int, timeout_s: float = 30.0) -> list[DeliverSm]:
         """Waits until so many deliveries have come."""
         async with asyncio.timeout(timeout_s):
             while len(self.inbox) < count:
@@ -140,7 +140,7 @@ class Esme:
                     await self._arrived.wait()
         return self.inbox
 
-    async def closed(self, timeout_s: float = 15.0) -> None:
+    async def closed(self, timeout_s: float = 30.0) -> None:
         """Waits for the server to close."""
         async with asyncio.timeout(timeout_s):
             await self.is_closed.wait()
@@ -189,7 +189,7 @@ def message(text: str = "Hello", phone: str = PHONE, **fields: Any) -> SubmitSm:
     return SubmitSm(dest_addr_ton=1, dest_addr_npi=1, destination_addr=phone, **fields)
 
 
-async def receipt_of(esme: Esme, message_id: str, timeout_s: float = 20.0) -> DeliverSm:
+async def receipt_of(esme: Esme, message_id: str, timeout_s: float = 30.0) -> DeliverSm:
     """The receipt of a message, waiting for it."""
     found: DeliverSm = await esme.find(
         lambda p: isinstance(p, DeliverSm) and p.tlvs.text(0x001E) == message_id,

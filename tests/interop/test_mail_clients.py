@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import smtplib
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -23,6 +22,7 @@ from typing import Any
 import pytest
 import trustme
 from tests.harness.gateway import LOGIN, PASSWORD, Gateway, wait_for
+from tests.harness.ports import free_ports
 
 from heliograph.services import administration
 from heliograph.storage.accounts import find_account
@@ -62,7 +62,7 @@ class Door:
             for name, value in settings.items()
         }
         self.gateway.administer(lambda d: administration.change_settings(d, LOGIN, names))
-        time.sleep(1.1)
+        self.gateway.settle()
 
     def log(self) -> list[LoggedRequest]:
         """The account's request log, newest first."""
@@ -392,12 +392,6 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture
 def postfix(door: Door) -> Iterator[tuple[int, Callable[[], str]]]:
     """The port of a Postfix that relays everything to the door, and a reader of its log."""
@@ -408,7 +402,7 @@ def postfix(door: Door) -> Iterator[tuple[int, Callable[[], str]]]:
     # Its processes run as another user, who may not look into pytest's folders.
     folder = Path(tempfile.mkdtemp(prefix="heliograph-postfix-"))
     folder.chmod(0o755)
-    port = free_port()
+    [port] = free_ports(1)
     for name in ("queue", "data"):
         (folder / name).mkdir()
     shutil.chown(folder / "data", "postfix")

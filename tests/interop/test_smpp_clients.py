@@ -23,6 +23,7 @@ from aiosmpplib.hook import AbstractHook
 from aiosmpplib.protocol import DeliverSm as TheirDeliverSm
 from aiosmpplib.protocol import SubmitSmResp as TheirSubmitSmResp
 from tests.harness.gateway import Gateway, wait_for
+from tests.harness.ports import free_ports
 from tests.interop.capture import WireTap, tapped
 
 _HERE = Path(__file__).parent
@@ -333,16 +334,6 @@ keyword = default
 text = "no"
 max-messages = 0
 """
-
-
-def free_ports(count: int) -> list[int]:
-    import socket
-
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 class Receiver(asyncio.Protocol):

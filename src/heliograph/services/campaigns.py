@@ -114,7 +114,8 @@ class Campaigns:
 
     async def find(self, account: Account, campaign_id: int) -> CampaignView | None:
         """One list of the account; None: it has no such list."""
-        async with self._database.read() as connection:
+        # Of one moment: a chunk that is closed between two reads would be counted as it was before.
+        async with self._database.snapshot() as connection:
             found = await rows.list_views(
                 connection, now_ms=self._clock(), account_id=account.id, id=campaign_id
             )

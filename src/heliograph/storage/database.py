@@ -1,4 +1,4 @@
-"""The database: engines for everything but the hot path, and the pragmas that make SQLite durable.
+"""The database: engines for everything but the hot path.
 
 Reads run outside of transactions; writes take the write lock at their beginning (SQLite: BEGIN
 IMMEDIATE), so that a read before a write in the same transaction is never stale.
@@ -16,16 +16,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from heliograph.storage.journal import BatchWriter
+from heliograph.storage.sqlite_settings import prepare_sqlite
 
-__all__ = ["SQLITE_PRAGMAS", "Database", "sqlite_url"]
-
-SQLITE_PRAGMAS = (
-    "PRAGMA busy_timeout=10000",  # first: the next one may have to wait for another process
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",  # a commit is fsynced: "accepted" means on disk
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA temp_store=MEMORY",
-)
+__all__ = ["Database", "sqlite_url"]
 
 
 def sqlite_url(data_dir: Path) -> str:
@@ -60,7 +53,7 @@ class Database:
         )
         self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         if self.is_sqlite:
-            event.listen(self._engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self._engine.sync_engine, "connect", _prepare)
             event.listen(self._engine.sync_engine, "begin", _begin_immediate)
 
     @asynccontextmanager
@@ -108,9 +101,7 @@ class Database:
         if self.is_sqlite:
             from heliograph.storage.sqlite_writer import SqliteWriter
 
-            return SqliteWriter(
-                self.url.database or "", pragmas=SQLITE_PRAGMAS, keep_open=keep_open
-            )
+            return SqliteWriter(self.url.database or "", keep_open=keep_open)
         from heliograph.storage.postgresql_writer import PostgresqlWriter
 
         return PostgresqlWriter(self.url)
@@ -122,10 +113,9 @@ class Database:
         await self._engine.dispose()
 
 
-def _prepare_sqlite(connection: Any, _record: object) -> None:
+def _prepare(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
-    for pragma in SQLITE_PRAGMAS:
-        cursor.execute(pragma)
+    prepare_sqlite(cursor.execute)
     cursor.close()
 
 

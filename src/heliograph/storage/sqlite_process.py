@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 
 from heliograph.storage.batch import Rows, Script, Statements, write_batch
 from heliograph.storage.bulk import Bulk
+from heliograph.storage.sqlite_settings import prepare_sqlite
 from heliograph.storage.sqlite_wire import (
     HEADER,
     pack,
@@ -63,6 +64,11 @@ _DOWN_CODES = frozenset(
         sqlite3.SQLITE_NOTADB,
     }
 )
+
+# Checkpoints copy the log into the database file and fsync it: rarer is cheaper, and a start that
+# has to replay 16 MB of log still takes a fraction of a second.
+_CHECKPOINT_PAGES = 4000
+_CACHE_KIB = 64 * 1024
 
 # Rows of one statement: these, and whatever is left below the last of them. Few enough texts that
 # each is prepared once and kept.
@@ -122,9 +128,7 @@ class Worker:
             else:
                 self._say("bad", f"{type(error).__name__}: {error}")
 
-    def _open(
-        self, path: str, pragmas: tuple[str, ...], definitions: Rows, hot: tuple[Any, ...]
-    ) -> None:
+    def _open(self, path: str, definitions: Rows, hot: tuple[Any, ...]) -> None:
         self._bulks += map(read_definition, definitions)
         at = self._bulks
         order, *places = hot
@@ -138,8 +142,9 @@ class Worker:
             add_totals=at[places[5]],
         )
         connection = sqlite3.connect(path, isolation_level=None, cached_statements=_KEPT_STATEMENTS)
-        for pragma in pragmas:
-            connection.execute(pragma)
+        prepare_sqlite(connection.execute)
+        connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         self._connection = connection
 
     def _ask(self, sql: str, values: Rows) -> Rows:

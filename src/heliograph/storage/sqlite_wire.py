@@ -4,7 +4,7 @@ Frames: four octets of length, then one value in the interpreter's own format (`
 both ends share: they are always the same version of the same program. The gateway asks, one
 question at a time:
 
-    ("open", path, pragmas, definitions, hot)     -> done, or down
+    ("open", path, definitions, hot)              -> done, or down
     ("write", definitions, first id, items)       -> results and then done; down; or bad
     ("ask", SQL, values)                          -> rows, down or bad
 

@@ -25,10 +25,6 @@ __all__ = ["RowRefused", "SqliteWriter"]
 
 # Without `site` it starts in a few milliseconds; our own package is all that it imports.
 _COMMAND = ("-S", "-m", "heliograph.storage.sqlite_process")
-# Checkpoints copy the log into the database file and fsync it: rarer is cheaper, and a start that
-# has to replay 16 MB of log still takes a fraction of a second.
-_CHECKPOINT_PAGES = 4000
-_CACHE_KIB = 64 * 1024
 _CLOSE_S = 30.0
 
 
@@ -39,14 +35,9 @@ class RowRefused(Exception):
 class SqliteWriter:
     """A BatchWriter on one SQLite file."""
 
-    def __init__(self, path: str, *, pragmas: Sequence[str], keep_open: Sequence[int] = ()) -> None:
+    def __init__(self, path: str, *, keep_open: Sequence[int] = ()) -> None:
         """`keep_open`: file descriptors that the writing process holds until it ends."""
         self._path = path
-        self._pragmas = (
-            *pragmas,
-            f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}",
-            f"PRAGMA cache_size=-{_CACHE_KIB}",
-        )
         self._keep_open = tuple(keep_open)
         self._catalogue = Catalogue()
         self._process: subprocess.Popen[bytes] | None = None
@@ -66,7 +57,7 @@ class SqliteWriter:
         self._catalogue = catalogue = Catalogue()
         hot = catalogue.pack_hot(HOT)
         try:
-            await self._question("open", self._path, self._pragmas, catalogue.take_new(), hot)
+            await self._question("open", self._path, catalogue.take_new(), hot)
         except (StorageDown, RowRefused) as error:
             await self.close()
             raise StorageDown(f"the database file can not be opened: {error}") from error

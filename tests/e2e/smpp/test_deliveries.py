@@ -93,8 +93,8 @@ async def test_receipts_over_a_restart(tmp_path: Path) -> None:
 
 async def test_incoming_messages(door: Gateway) -> None:
     await asyncio.to_thread(door.cli, "numbering", "assign", "3434", "taker")
+    await asyncio.to_thread(door.settle)
     esme = await Esme.bind(door.smpp, "taker", PASSWORD)
-    await asyncio.sleep(1)
     for text, coding, octets in (
         ("Hello @", 0, b"Hello \0"),
         ("Привет", 8, "Привет".encode("utf-16-be")),

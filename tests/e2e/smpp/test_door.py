@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 from tests.harness.esme import PHONE, Esme, message, receipt_of
-from tests.harness.gateway import LOGIN, PASSWORD, Gateway
+from tests.harness.gateway import LOGIN, PASSWORD, Gateway, wait_for
 
 from heliograph.protocols.smpp import (
     BindTransceiver,
@@ -89,8 +89,8 @@ async def test_tls(door: Gateway, authority: trustme.CA) -> None:
 
 
 async def test_a_password_of_its_own_and_a_block(door: Gateway) -> None:
-    door.create_account("own")
-    await asyncio.sleep(1)
+    await asyncio.to_thread(door.create_account, "own")
+    await asyncio.to_thread(door.settle)
     old = await Esme.bind(door.smpp, "own", PASSWORD)
     await asyncio.to_thread(door.cli, "account", "set", "own", "--smpp-password", "short-12")
     await old.find(lambda p: isinstance(p, Unbind))  # its password holds no more
@@ -246,16 +246,16 @@ async def test_window_and_speed(door: Gateway) -> None:
 
 
 async def test_binds_and_trace_for_people(door: Gateway) -> None:
-    door.create_account("watched")
-    await asyncio.sleep(1)
+    await asyncio.to_thread(door.create_account, "watched")
+    await asyncio.to_thread(door.settle)
     esme = await Esme.bind(door.smpp, "watched", PASSWORD)
     await asyncio.to_thread(door.cli, "account", "set", "watched", "--smpp-trace", "1")
-    await asyncio.sleep(1.2)
+    await asyncio.to_thread(door.settle)
     answer = await esme.ask(message("a secret text", phone="79161239999"))
     await receipt_of(esme, answer.message_id)
-    await asyncio.sleep(2.2)
-    shown = await asyncio.to_thread(door.cli, "binds")
-    assert "watched" in shown
+    await asyncio.to_thread(
+        wait_for, lambda: "watched" in door.cli("binds"), what="the list of binds"
+    )
     log = door.output.read_text()
     traced = [line for line in log.splitlines() if "watched" in line and "submit_sm" in line]
     assert traced

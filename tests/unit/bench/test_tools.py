@@ -42,7 +42,7 @@ class Sink:
     ports: dict[str, int]
 
     def ask(self, line: str) -> str:
-        with socket.create_connection(("127.0.0.1", self.ports["control"]), timeout=5) as control:
+        with socket.create_connection(("127.0.0.1", self.ports["control"]), timeout=30) as control:
             control.sendall(line.encode() + b"\n")
             return control.makefile().readline().rstrip("\n")
 
@@ -59,7 +59,7 @@ def sink(tools: Path) -> Iterator[Sink]:
         yield Sink(process, json.loads(process.stdout.readline()))
     finally:
         process.terminate()
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
     assert process.returncode == 0
 
 
@@ -169,7 +169,7 @@ def test_httpload_counts_every_number_of_a_list(tools: Path, sink: Sink, tmp_pat
 def test_sink_survives_garbage_on_every_port(tools: Path, sink: Sink) -> None:
     garbage = bytes(range(256)) * 20
     for port in sink.ports.values():
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
             client.sendall(garbage)
     report, _ = run_tool(tools / "smppload", "-P", str(sink.ports["smpp"]), "-n", "10")
     assert report["ok"] == 10

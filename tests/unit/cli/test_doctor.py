@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from tests.harness.ports import free_ports
 
 from heliograph.cli import checks
 from heliograph.cli.main import program
@@ -56,8 +57,7 @@ def test_a_damaged_database(data: Path, ask: Ask) -> None:
 
 
 def test_a_connector_that_nobody_answers_and_a_route_that_is_missing(run: Ask, ask: Ask) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    [port] = free_ports(1)
     run("connector", "add", "gone", "--set", "host=127.0.0.1", "--set", f"port={port}")
     report = ask("doctor", *QUIET, code=1)
     found = findings(report, "connectors")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -45,16 +45,18 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
 
 
 def test_help_takes_less_than_a_third_of_a_second() -> None:
+    """Of the processor: what else the machine does is not counted."""
     times = []
     for _ in range(5):
-        started = time.monotonic()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run(
             [sys.executable, "-m", "heliograph", "--help"], check=True, capture_output=True
         )
-        times.append(time.monotonic() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         if times[-1] < 0.3:
             break
-    # On a machine that is busy with other tests the best of five is what counts, with some room.
+    # The best of five, with some room for slow machines.
     assert min(times) < 0.6, times
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ from heliograph.storage.timeline import read_timeline
 __all__ = ["PHONE", "PuppetConnector", "Rig", "open_rig"]
 
 PHONE = "79161234567"
+_PATIENCE_S = 30.0
 
 
 class PuppetConnector:
@@ -58,6 +60,7 @@ class PuppetConnector:
         self.sent: list[Part] = []
         self.texts: list[str] = []
         self.sent_to: list[str] = []
+        self.sent_at: list[int] = []
         self.asked: list[int] = []
         self.events: ConnectorEvents | None = None
 
@@ -81,6 +84,7 @@ class PuppetConnector:
         assert all(p.state is MessageState.SUBMITTING for p in parts)
         self.texts += [p.message.text for p in parts]
         self.sent_to += [p.message.recipient for p in parts]
+        self.sent_at += [now_ms()] * len(parts)
         self.sent += parts
         if self.answers:
             asyncio.get_running_loop().call_soon(self.accept)
@@ -182,7 +186,8 @@ class Rig:
 
     async def reach(self, client_ref: str, status: int, phone: str = PHONE) -> StatusAnswer:
         """Waits for a status."""
-        for _ in range(400):
+        ends = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < ends:
             answer = await self.status(client_ref, phone)
             if answer.status == status:
                 return answer
@@ -191,7 +196,8 @@ class Rig:
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Waits until a condition holds."""
-        for _ in range(500):
+        ends = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < ends:
             if condition():
                 return
             await asyncio.sleep(0.01)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import statistics
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -238,13 +237,17 @@ async def test_memory_is_bounded(door: Authentication, monkeypatch: pytest.Monke
 
 async def test_an_unknown_login_takes_the_time_of_a_wrong_password(door: Authentication) -> None:
     async def elapsed(login: str, n: int) -> float:
-        started = time.perf_counter()
+        # Of the processor: what else the machine does is not counted.
+        started = time.process_time()
         assert await door.login(login, f"guess {n}", HOME) is Refusal.NOT_AUTHORISED
-        return time.perf_counter() - started
+        return time.process_time() - started
 
-    known = statistics.median([await elapsed("alex", n) for n in range(9)])
-    unknown = statistics.median([await elapsed("nobody", n) for n in range(9)])
-    assert 0.5 < unknown / known < 2
+    # In turns, and the best of each.
+    times: dict[str, list[float]] = {"alex": [], "nobody": []}
+    for n in range(9):
+        for login, taken in times.items():
+            taken.append(await elapsed(login, n))
+    assert 0.5 < min(times["nobody"]) / min(times["alex"]) < 2
 
 
 async def test_an_address_that_fails_too_often_is_blocked(

@@ -209,7 +209,7 @@ class Door:
         async with self.connect() as (reader, writer):
             writer.write(data)
             await writer.drain()
-            return await asyncio.wait_for(read_response(reader, has_body=has_body), 10)
+            return await asyncio.wait_for(read_response(reader, has_body=has_body), 30)
 
     async def raw(self, data: bytes) -> bytes:
         """Everything that the server says until it closes; b'' when it resets the connection."""
@@ -217,7 +217,7 @@ class Door:
             try:
                 writer.write(data)
                 await writer.drain()
-                return await asyncio.wait_for(reader.read(), 10)
+                return await asyncio.wait_for(reader.read(), 30)
             except ConnectionError:
                 return b""
 

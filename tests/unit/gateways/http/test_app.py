@@ -348,7 +348,7 @@ async def test_a_client_that_leaves_does_not_stop_the_message(door: Door) -> Non
         writer.write(f"GET {SEND} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         await reached.wait()
         writer.transport.abort()
-    await asyncio.wait_for(finished.wait(), 5)
+    await asyncio.wait_for(finished.wait(), 30)
     assert (await door.get("/sys/balance.php?login=alex&psw=123")).body == b"100.50"
 
 

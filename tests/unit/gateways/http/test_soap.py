@@ -54,7 +54,7 @@ async def post(
         f'SOAPAction: "{NAMESPACE}"\r\n{head or "Host: example.com"}\r\n\r\n'.encode()
         + data
     )
-    raw = await asyncio.wait_for(reader.read(), 10)
+    raw = await asyncio.wait_for(reader.read(), 30)
     writer.close()
     headers, _, body = raw.decode().partition("\r\n\r\n")
     kind = next(

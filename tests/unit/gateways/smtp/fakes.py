@@ -68,7 +68,7 @@ class Client:
     async def reply(self) -> str:
         """The next reply, its lines joined; '' when the server has closed."""
         lines = []
-        while line := await asyncio.wait_for(self.reader.readline(), 10):
+        while line := await asyncio.wait_for(self.reader.readline(), 30):
             lines.append(line.decode().rstrip("\r\n"))
             if line[3:4] != b"-":
                 break

@@ -52,7 +52,7 @@ def test_only_tags_are_removed() -> None:
     ],
 )
 def test_no_input_is_slow(html: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     text_of_html(html)
     remove_tags(html)
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 1.0

@@ -208,9 +208,9 @@ def test_the_sender(value: str, address: str) -> None:
     ],
 )  # fmt: skip
 def test_no_mail_is_slow(data: bytes) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     parse_mail(data)
-    assert time.perf_counter() - began < 2.0
+    assert time.process_time() - began < 2.0
 
 
 @given(st.binary(max_size=400))

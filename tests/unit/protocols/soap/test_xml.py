@@ -104,12 +104,12 @@ def test_charsets_that_do_not_fit(charset: str) -> None:
 )
 def test_a_megabyte_of_anything_is_neither_slow_nor_large(data: bytes) -> None:
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     with suppress(XmlError):
         parse_xml(data)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert time.perf_counter() - began < 3
+    assert time.process_time() - began < 3
     assert peak < 40_000_000
 
 
