@@ -71,13 +71,19 @@ class Link:
 
 
 class Load:
-    """Sends numbered messages and remembers which were acknowledged under which id."""
+    """Sends numbered messages and remembers which were acknowledged under which id.
 
-    def __init__(self, gateway: Gateway, wanted: int) -> None:
+    It does not run more than a `stride` ahead of what `reach` waits for, so that every blow falls
+    into a load and the last one as well as the first.
+    """
+
+    def __init__(self, gateway: Gateway, wanted: int, stride: int) -> None:
         self._gateway = gateway
         self._wanted = wanted
+        self._stride = stride
         self._next = 0
         self._goal = 0
+        self._most = stride
         self._reached = asyncio.Event()
         self.accepted: dict[str, str] = {}  # phone -> id
         self.failed = 0
@@ -89,6 +95,7 @@ class Load:
     async def reach(self, count: int) -> None:
         """Waits until so many are acknowledged."""
         self._goal, self._reached = count, asyncio.Event()
+        self._most = count + self._stride
         if len(self.accepted) < count:
             await self._reached.wait()
 
@@ -99,6 +106,9 @@ class Load:
 
     async def _client(self, session: aiohttp.ClientSession) -> None:
         while not self.is_done:
+            if len(self.accepted) >= self._most:
+                await asyncio.sleep(0.01)
+                continue
             number = self._next
             self._next += 1
             # The tail keeps clear of the magic numbers of the carrier.
@@ -181,7 +191,7 @@ async def crash(
     gateway = Gateway(folder, *settings)
     prepare(gateway, link.port)
     await asyncio.to_thread(gateway.start)
-    load = Load(gateway, messages)
+    load = Load(gateway, messages, stride=messages // (blows + 1))
     started = time.monotonic()
     sending = asyncio.create_task(load.run())
     struck = 0
@@ -199,6 +209,7 @@ async def crash(
                 link.cut()
                 await asyncio.sleep(chance.random())
                 link.is_cut = False
+        await load.reach(messages)
         await sending
         print()
         report = await check(gateway, load, smsc)
