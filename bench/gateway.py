@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from bench.service import Door, GatewayFailure, SmppDoor
 
 LOGIN = "bench"
 PASSWORD = "benchpsw"  # SMPP 3.4 allows eight characters (section 5.2.2)
+BULK_NUMBERS = 10_000
 WINDOW = 100
 START_S = 60
 STOP_S = 60
 
 
-class GatewayFailure(Exception):
-    """The gateway could not be set up, did not start, or died."""
-
-
-def setup_commands(*, operator_port: int, callback_url: str | None) -> list[list[str]]:
+def setup_commands(
+    *, operator_port: int, callback_url: str | None, window: int = WINDOW
+) -> list[list[str]]:
     """The command lines that prepare an empty data folder, without the program and --data."""
     operator = {
         "host": "127.0.0.1",
         "port": operator_port,
         "system_id": "bench",
         "password": "bench",
-        "window": WINDOW,
+        "window": window,
     }
     settings = [part for name, value in operator.items() for part in ("--set", f"{name}={value}")]
     commands = [
@@ -53,11 +55,21 @@ def serve_command(*, smpp: bool) -> list[str]:
 
 
 class Gateway:
-    """One gateway process and its data folder."""
+    """One gateway process and its data folder: a `Service`."""
 
-    def __init__(self, command: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: Path,
+        *,
+        name: str = "heliograph",
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """`environ` holds settings beside those of the benchmark (``HELIOGRAPH_LOG__LEVEL``)."""
+        self.name = name
         self._command = list(command)
         self._folder = folder
+        self._environ = {**os.environ, **(environ or {})}
         self._log = folder / "serve.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.ports: dict[str, int] = {}
@@ -67,13 +79,40 @@ class Gateway:
         assert self._process is not None
         return self._process.pid
 
-    def prepare(self, *, operator_port: int, callback_url: str | None) -> None:
+    @property
+    def door(self) -> Door:
+        url = f"http://127.0.0.1:{self.ports['http']}/sys/send.php"
+        user = f"login={LOGIN}&psw={PASSWORD}"
+        text = "Tx{ts}+hello"
+        smpp = self.ports.get("smpp")
+        return Door(
+            single_url=f"{url}?{user}&phones=791{{seq}}&mes={text}",
+            good="OK - ",
+            bulk=(url, f"{user}&mes={text}&phones={{list:791:{BULK_NUMBERS}}}"),
+            smpp=SmppDoor(port=smpp, login=LOGIN, password=PASSWORD) if smpp else None,
+        )
+
+    def processes(self) -> dict[str, int]:
+        return {"heliograph": self.pid}
+
+    def run(self, *arguments: str) -> str:
+        """One command on its data folder; what it prints. Raises GatewayFailure."""
+        full = [*self._command, *arguments, "--data", str(self._folder)]
+        done = subprocess.run(
+            full, capture_output=True, text=True, check=False, timeout=60, env=self._environ
+        )
+        if done.returncode:
+            raise GatewayFailure(f"{' '.join(full)}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def prepare(
+        self, *, operator_port: int, callback_url: str | None, window: int = WINDOW
+    ) -> None:
         """Creates account, connector, route and tariff. Raises GatewayFailure."""
-        for arguments in setup_commands(operator_port=operator_port, callback_url=callback_url):
-            full = [*self._command, *arguments, "--data", str(self._folder)]
-            done = subprocess.run(full, capture_output=True, text=True, check=False, timeout=60)
-            if done.returncode:
-                raise GatewayFailure(f"{' '.join(full)}\n{done.stdout}{done.stderr}")
+        for arguments in setup_commands(
+            operator_port=operator_port, callback_url=callback_url, window=window
+        ):
+            self.run(*arguments)
 
     def start(self, *, smpp: bool) -> None:
         """Starts the server and waits until it is healthy. Raises GatewayFailure."""
@@ -81,7 +120,7 @@ class Gateway:
         announced.unlink(missing_ok=True)
         full = [*self._command, *serve_command(smpp=smpp), "--data", str(self._folder)]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(full, stdout=log, stderr=log)
+            self._process = subprocess.Popen(full, stdout=log, stderr=log, env=self._environ)
         until = time.monotonic() + START_S
         while time.monotonic() < until:
             if self._process.poll() is not None:
@@ -108,6 +147,11 @@ class Gateway:
         try:
             self._process.wait(timeout=STOP_S)
         except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def kill(self) -> None:
+        if self._process is not None:
             self._process.kill()
             self._process.wait()
 

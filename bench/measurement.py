@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gateway import Gateway, GatewayFailure
-from meters import peak_memory, read_meters
-from programs import Load, Report, Sink, run_loader
-from scenarios import BULK_NUMBERS, Scenario, Stage
+from bench.gateway import BULK_NUMBERS, WINDOW, Gateway
+from bench.meters import peak_memory, read_meters
+from bench.programs import Load, Report, Sink, run_loader
+from bench.scenarios import Scenario, Stage
+from bench.service import GatewayFailure, Service
 
 STILL_S = 5.0  # nothing new for so long: the rest is lost
 POLL_S = 0.05
@@ -28,7 +29,8 @@ class Sample:
     messages: int  # distinct, seen at the operator
     rate: float  # a second
     callback_rate: float  # a second; 0 without callbacks
-    cpu_us: float  # a message
+    cpu_us: float  # a message, all processes of the gateway
+    cpu_by_process: dict[str, float]
     answer_p50_ms: float
     answer_p99_ms: float
     operator_p50_ms: float
@@ -59,7 +61,13 @@ class Result:
             if name in errors
             else statistics.median(row[name] for row in rows)
             for name in rows[0]
+            if name != "cpu_by_process"
         }
+
+    def cpu_by_process(self) -> dict[str, float]:
+        """Microseconds a message, medians."""
+        rows = [sample.cpu_by_process for sample in self.samples]
+        return {name: statistics.median(row[name] for row in rows) for name in rows[0]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +89,9 @@ def measure(plan: Plan, scenario: Scenario) -> Result:
         gateway = Gateway(plan.command, folder)
         url = f"http://127.0.0.1:{sink.http_port}/callback?charset=utf-8"
         gateway.prepare(
-            operator_port=sink.smpp_port, callback_url=url if scenario.callbacks else None
+            operator_port=sink.smpp_port,
+            callback_url=url if scenario.callbacks else None,
+            window=WINDOW,
         )
         gateway.start(smpp=scenario.smpp)
         try:
@@ -123,7 +133,7 @@ class Bench:
     """A gateway between a loader and a sink; every run uses numbers of its own."""
 
     def __init__(
-        self, plan: Plan, scenario: Scenario, gateway: Gateway, sink: Sink, folder: Path
+        self, plan: Plan, scenario: Scenario, gateway: Service, sink: Sink, folder: Path
     ) -> None:
         self._plan = plan
         self._scenario = scenario
@@ -138,14 +148,14 @@ class Bench:
             self._sink.command(f"set {name} {value}")
         self._sink.command("reset")
         began = time.monotonic()
-        before = read_meters(gateway=self._gateway.pid, sink=self._sink.pid)
+        before = read_meters(gateway=self._gateway.processes(), sink=self._sink.pid)
         load = run_loader(
             self._scenario.load(stage),
             map_path=self._folder / "accepted.map",
             timeout_s=self._plan.timeout_s,
         )
         seen = self._drain(load)
-        after = read_meters(gateway=self._gateway.pid, sink=self._sink.pid)
+        after = read_meters(gateway=self._gateway.processes(), sink=self._sink.pid)
         elapsed = time.monotonic() - began
         if not self._gateway.is_alive():
             raise GatewayFailure(f"the gateway died:\n{self._gateway.log_tail()}")
@@ -153,17 +163,19 @@ class Bench:
             print(f"  {load.complaints.strip()}", file=sys.stderr)
         foreign = after.foreign_since(before) / elapsed
         messages = max(1, seen["arrivals_distinct"])
+        spent = after.gateway_since(before)
         tools = after.sink - before.sink + load.report["cpu_s"]
         return Sample(
             messages=seen["arrivals_distinct"],
             rate=seen["arrivals_rate"],
             callback_rate=seen["callbacks_rate"],
-            cpu_us=(after.gateway - before.gateway) * 1e6 / messages,
+            cpu_us=sum(spent.values()) * 1e6 / messages,
+            cpu_by_process={name: cpu * 1e6 / messages for name, cpu in spent.items()},
             answer_p50_ms=load.report["latency_us"]["p50"] / 1e3,
             answer_p99_ms=load.report["latency_us"]["p99"] / 1e3,
             operator_p50_ms=seen["latency_us"]["p50"] / 1e3,
             operator_p99_ms=seen["latency_us"]["p99"] / 1e3,
-            memory_mb=peak_memory(self._gateway.pid) / 1e6,
+            memory_mb=sum(map(peak_memory, self._gateway.processes().values())) / 1e6,
             refused=load.report["sent"] - load.report["ok"],
             **self._errors(load, seen),
             tools_cpu_us=tools * 1e6 / messages,
@@ -174,7 +186,7 @@ class Bench:
     def _stage(self, share: float) -> Stage:
         messages = max(1, round(self._scenario.messages * self._plan.scale * share))
         stage = Stage(
-            tools=self._plan.tools, ports=self._gateway.ports, first=self._first, messages=messages
+            tools=self._plan.tools, door=self._gateway.door, first=self._first, messages=messages
         )
         self._first += max(messages, BULK_NUMBERS)
         return stage

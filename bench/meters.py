@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,21 +67,30 @@ def own_cpu() -> float:
 class Reading:
     """CPU seconds of everybody at one moment."""
 
-    gateway: float
+    gateway: dict[str, float]  # by process
     sink: float
     own: float
     machine: float
 
+    def gateway_since(self, earlier: Reading) -> dict[str, float]:
+        """Seconds of each process of the gateway."""
+        return {name: cpu - earlier.gateway[name] for name, cpu in self.gateway.items()}
+
     def foreign_since(self, earlier: Reading) -> float:
         """Seconds that went to processes which are no part of the measurement."""
         total = self.machine - earlier.machine
-        ours = self.gateway - earlier.gateway + self.sink - earlier.sink + self.own - earlier.own
+        ours = sum(self.gateway_since(earlier).values())
+        ours += self.sink - earlier.sink + self.own - earlier.own
         return max(0.0, total - ours)
 
 
-def read_meters(*, gateway: int, sink: int) -> Reading:
+def read_meters(*, gateway: Mapping[str, int], sink: int) -> Reading:
+    """`gateway` names its processes."""
     return Reading(
-        gateway=process_cpu(gateway), sink=process_cpu(sink), own=own_cpu(), machine=machine_cpu()
+        gateway={name: process_cpu(pid) for name, pid in gateway.items()},
+        sink=process_cpu(sink),
+        own=own_cpu(),
+        machine=machine_cpu(),
     )
 
 

@@ -6,11 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway import LOGIN, PASSWORD
-
-CREDENTIALS = f"login={LOGIN}&psw={PASSWORD}"
-TEXT = "Tx{ts}+hello"
-BULK_NUMBERS = 10_000
+from bench.gateway import BULK_NUMBERS
+from bench.service import Door
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,17 +15,13 @@ class Stage:
     """Where a loader finds things, and which numbers it may use."""
 
     tools: Path
-    ports: Mapping[str, int]
+    door: Door
     first: int  # running number of the first message
     messages: int  # how many to send
 
     def http_loader(self, *options: str, requests: int) -> list[str]:
-        common = ["-n", str(requests), "-s", str(self.first), "-e", "OK - "]
-        return [str(self.tools / "httpload"), *common, *options]
-
-    @property
-    def send_url(self) -> str:
-        return f"http://127.0.0.1:{self.ports['http']}/sys/send.php"
+        common = ["-n", str(requests), "-s", str(self.first)]
+        return [str(self.tools / "httpload"), *common, "-e", self.door.good, *options]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,28 +37,31 @@ class Scenario:
 
 
 def load_single(stage: Stage) -> list[str]:
-    url = f"{stage.send_url}?{CREDENTIALS}&phones=791{{seq}}&mes={TEXT}"
-    return [*stage.http_loader("-c", "32", requests=stage.messages), url]
+    return [*stage.http_loader("-c", "32", requests=stage.messages), stage.door.single_url]
 
 
 def load_many_connections(stage: Stage) -> list[str]:
-    url = f"{stage.send_url}?{CREDENTIALS}&phones=791{{seq}}&mes={TEXT}"
-    return [*stage.http_loader("-c", "128", requests=stage.messages), url]
+    return [*stage.http_loader("-c", "128", requests=stage.messages), stage.door.single_url]
 
 
 def load_bulk(stage: Stage) -> list[str]:
-    body = f"{CREDENTIALS}&mes={TEXT}&phones={{list:791:{BULK_NUMBERS}}}"
+    assert stage.door.bulk is not None
+    url, body = stage.door.bulk
     requests = max(1, stage.messages // BULK_NUMBERS)
-    return [*stage.http_loader("-c", "2", "-B", body, requests=requests), stage.send_url]
+    return [*stage.http_loader("-c", "2", "-B", body, requests=requests), url]
 
 
 def load_paced(stage: Stage) -> list[str]:
-    url = f"{stage.send_url}?{CREDENTIALS}&phones=791{{seq}}&mes={TEXT}"
-    return [*stage.http_loader("-c", "32", "-R", "1000", requests=stage.messages), url]
+    return [
+        *stage.http_loader("-c", "32", "-R", "1000", requests=stage.messages),
+        stage.door.single_url,
+    ]
 
 
 def load_smpp(stage: Stage) -> list[str]:
-    where = ["-P", str(stage.ports["smpp"]), "-u", LOGIN, "-k", PASSWORD, "-W", "50"]
+    door = stage.door.smpp
+    assert door is not None
+    where = ["-P", str(door.port), "-u", door.login, "-k", door.password, "-W", "50"]
     return [
         *(str(stage.tools / "smppload"), *where),
         *("-n", str(stage.messages), "-s", str(stage.first)),
