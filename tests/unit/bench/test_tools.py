@@ -152,7 +152,7 @@ def test_httpload_tells_wrong_answers_and_keeps_them_out_of_its_map(
     options = ["-n", "50", "-e", "OK - ", "-m", str(accepted)]
     report, complaints = run_tool(tools / "httpload", *options, url)
     assert (report["ok"], report["failed"]) == (0, 50)
-    assert complaints == "httpload: ok\n"
+    assert complaints == "httpload: ACK/Jasmin\n"
     assert accepted.read_bytes() == bytes(50)
 
 
