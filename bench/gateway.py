@@ -57,6 +57,8 @@ def serve_command(*, smpp: bool) -> list[str]:
 class Gateway:
     """One gateway process and its data folder: a `Service`."""
 
+    patience_s = 5.0
+
     def __init__(
         self,
         command: Sequence[str],
@@ -69,7 +71,7 @@ class Gateway:
         self.name = name
         self._command = list(command)
         self._folder = folder
-        self._environ = {**os.environ, **(environ or {})}
+        self.environ = {**os.environ, **(environ or {})}
         self._log = folder / "serve.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.ports: dict[str, int] = {}
@@ -99,7 +101,7 @@ class Gateway:
         """One command on its data folder; what it prints. Raises GatewayFailure."""
         full = [*self._command, *arguments, "--data", str(self._folder)]
         done = subprocess.run(
-            full, capture_output=True, text=True, check=False, timeout=60, env=self._environ
+            full, capture_output=True, text=True, check=False, timeout=60, env=self.environ
         )
         if done.returncode:
             raise GatewayFailure(f"{' '.join(full)}\n{done.stdout}{done.stderr}")
@@ -120,7 +122,7 @@ class Gateway:
         announced.unlink(missing_ok=True)
         full = [*self._command, *serve_command(smpp=smpp), "--data", str(self._folder)]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(full, stdout=log, stderr=log, env=self._environ)
+            self._process = subprocess.Popen(full, stdout=log, stderr=log, env=self.environ)
         until = time.monotonic() + START_S
         while time.monotonic() < until:
             if self._process.poll() is not None:
@@ -149,6 +151,10 @@ class Gateway:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+    def close(self) -> None:
+        """Ends what outlives a stop: nothing here."""
+        self.stop()
 
     def kill(self) -> None:
         if self._process is not None:

@@ -14,10 +14,9 @@ from pathlib import Path
 from bench.gateway import BULK_NUMBERS, WINDOW, Gateway
 from bench.meters import peak_memory, read_meters
 from bench.programs import Load, Report, Sink, run_loader
-from bench.scenarios import Scenario, Stage
+from bench.scenarios import Scenario, Stage, Way
 from bench.service import GatewayFailure, Service
 
-STILL_S = 5.0  # nothing new for so long: the rest is lost
 POLL_S = 0.05
 QUIET = {"latency": 0, "delay": -1, "throttle": 0, "window": 100}
 
@@ -85,7 +84,7 @@ class Plan:
 
 def measure(plan: Plan, scenario: Scenario) -> Result:
     """Measures one scenario. Raises GatewayFailure and ProgramFailure."""
-    with _folder(keep=plan.keep) as folder, Sink(plan.tools) as sink:
+    with data_folder(keep=plan.keep) as folder, Sink(plan.tools) as sink:
         gateway = Gateway(plan.command, folder)
         url = f"http://127.0.0.1:{sink.http_port}/callback?charset=utf-8"
         gateway.prepare(
@@ -93,7 +92,7 @@ def measure(plan: Plan, scenario: Scenario) -> Result:
             callback_url=url if scenario.callbacks else None,
             window=WINDOW,
         )
-        gateway.start(smpp=scenario.smpp)
+        gateway.start(smpp=scenario.way is Way.SMPP)
         try:
             return _measure_runs(plan, scenario, Bench(plan, scenario, gateway, sink, folder))
         finally:
@@ -101,11 +100,13 @@ def measure(plan: Plan, scenario: Scenario) -> Result:
 
 
 def _measure_runs(plan: Plan, scenario: Scenario, bench: Bench) -> Result:
-    bench.run(share=0.1)  # imports, caches, connections and database pages come into being
+    bench.run(
+        bench.planned(share=0.1)
+    )  # imports, caches, connections and database pages come into being
     clean: list[Sample] = []
     spoilt: list[Sample] = []
     while len(clean) < plan.runs and len(spoilt) < plan.runs:
-        sample = bench.run(share=1.0)
+        sample = bench.run(bench.planned())
         (spoilt if sample.spoilt else clean).append(sample)
         print(f"  {scenario.name}: {_in_brief(sample)}", file=sys.stderr, flush=True)
     if len(clean) < plan.runs:
@@ -119,7 +120,8 @@ def _in_brief(sample: Sample) -> str:
 
 
 @contextlib.contextmanager
-def _folder(*, keep: bool) -> Iterator[Path]:
+def data_folder(*, keep: bool) -> Iterator[Path]:
+    """A fresh folder; removed at the end unless it is to be kept."""
     if not keep:
         with tempfile.TemporaryDirectory(prefix="heliograph-bench-") as name:
             yield Path(name)
@@ -142,8 +144,13 @@ class Bench:
         self._folder = folder
         self._first = 0
 
-    def run(self, *, share: float) -> Sample:
-        stage = self._stage(share)
+    def planned(self, share: float = 1.0) -> int:
+        """How many messages a run has by plan."""
+        return max(1, round(self._scenario.messages * self._plan.scale * share))
+
+    def run(self, messages: int) -> Sample:
+        """Sends so many and measures. Raises GatewayFailure and ProgramFailure."""
+        stage = self._stage(messages)
         for name, value in (QUIET | dict(self._scenario.operator)).items():
             self._sink.command(f"set {name} {value}")
         self._sink.command("reset")
@@ -183,8 +190,7 @@ class Bench:
             spoilt=foreign > self._plan.max_foreign,
         )
 
-    def _stage(self, share: float) -> Stage:
-        messages = max(1, round(self._scenario.messages * self._plan.scale * share))
+    def _stage(self, messages: int) -> Stage:
         stage = Stage(
             tools=self._plan.tools, door=self._gateway.door, first=self._first, messages=messages
         )
@@ -193,6 +199,7 @@ class Bench:
 
     def _drain(self, load: Load) -> Report:
         """Waits until everything accepted has arrived, or nothing moves any more."""
+        patience_s = self._gateway.patience_s
         wanted = load.report["messages"]
         moved_at = time.monotonic()
         last: tuple[int, ...] = ()
@@ -203,7 +210,7 @@ class Bench:
             if progress != last:
                 moved_at, last = time.monotonic(), progress
             still_s = time.monotonic() - moved_at
-            if min(seen["arrivals_distinct"], callbacks) >= wanted or still_s > STILL_S:
+            if min(seen["arrivals_distinct"], callbacks) >= wanted or still_s > patience_s:
                 return seen
             time.sleep(POLL_S)
 
@@ -213,12 +220,13 @@ class Bench:
         called = self._sink.callback_map(self._folder / "called.map", count)
         callbacks = self._scenario.callbacks
         return {
-            "lost": _missing(load.accepted, arrived),
+            "lost": count_missing(load.accepted, arrived),
             "repeated": seen["arrivals_repeats"],
-            "callbacks_lost": _missing(load.accepted, called) if callbacks else 0,
+            "callbacks_lost": count_missing(load.accepted, called) if callbacks else 0,
             "callbacks_repeated": seen["callbacks_repeats"] if callbacks else 0,
         }
 
 
-def _missing(accepted: bytes, arrived: bytes) -> int:
+def count_missing(accepted: bytes, arrived: bytes) -> int:
+    """How many of the accepted numbers never arrived; a byte a number."""
     return sum(1 for a, b in zip(accepted, arrived, strict=True) if a and not b)

@@ -35,13 +35,22 @@ def process_cpu(pid: int) -> float:
 
 def peak_memory(pid: int) -> int:
     """Largest resident size so far in bytes, the sum over the process and its descendants."""
+    return _memory(pid, "VmHWM:")
+
+
+def resident_memory(pid: int) -> int:
+    """Resident size now in bytes, the sum over the process and its descendants."""
+    return _memory(pid, "VmRSS:")
+
+
+def _memory(pid: int, field: str) -> int:
     total = 0
     for member in family_of(pid):
         try:
             lines = (PROC / str(member) / "status").read_text().splitlines()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
     return total
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
 from bench.gateway import BULK_NUMBERS
@@ -24,6 +25,14 @@ class Stage:
         return [str(self.tools / "httpload"), *common, "-e", self.door.good, *options]
 
 
+class Way(Enum):
+    """By which door messages come in; not every gateway has all."""
+
+    HTTP = "http"
+    BULK = "bulk"
+    SMPP = "smpp"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     name: str
@@ -32,7 +41,7 @@ class Scenario:
     messages: int  # in one run
     operator: Mapping[str, int] = field(default_factory=dict)  # settings of the sink
     callbacks: bool = False
-    smpp: bool = False  # the gateway's own SMPP door is open
+    way: Way = Way.HTTP
     by_default: bool = True
 
 
@@ -89,6 +98,7 @@ SCENARIOS = (
         about="HTTP requests with 10,000 numbers",
         load=load_bulk,
         messages=20 * BULK_NUMBERS,
+        way=Way.BULK,
     ),
     Scenario(
         name="receipts",
@@ -124,7 +134,7 @@ SCENARIOS = (
         about="SMPP to SMPP, one bind, window 50",
         load=load_smpp,
         messages=50_000,
-        smpp=True,
+        way=Way.SMPP,
     ),
     Scenario(
         name="smpp-receipts",
@@ -132,14 +142,14 @@ SCENARIOS = (
         load=load_smpp_receipts,
         messages=50_000,
         operator={"delay": 0},
-        smpp=True,
+        way=Way.SMPP,
     ),
     Scenario(
         name="smpp10",
         about="SMPP to SMPP, ten binds, window 50 each",
         load=load_smpp_ten,
         messages=100_000,
-        smpp=True,
+        way=Way.SMPP,
     ),
     Scenario(
         name="smpp10-receipts",
@@ -147,6 +157,6 @@ SCENARIOS = (
         load=load_smpp_ten_receipts,
         messages=100_000,
         operator={"delay": 0},
-        smpp=True,
+        way=Way.SMPP,
     ),
 )

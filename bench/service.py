@@ -33,6 +33,7 @@ class Service(Protocol):
     """One gateway: `prepare` once, then `start` and `stop` or `kill` as often as wanted."""
 
     name: str
+    patience_s: float  # when nothing new came for so long, the rest is lost
 
     def prepare(self, *, operator_port: int, callback_url: str | None, window: int) -> None:
         """Sets up the link to the operator, and who is called about receipts.
@@ -46,6 +47,9 @@ class Service(Protocol):
 
     def stop(self) -> None:
         """Ends all its processes in good order."""
+
+    def close(self) -> None:
+        """After the last `stop`: ends and removes whatever else it made outside of its folder."""
 
     def kill(self) -> None:
         """`kill -9` of all its processes at once."""

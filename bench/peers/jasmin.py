@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import time
 from pathlib import Path
-from typing import ClassVar
 from urllib.parse import quote
 
 from bench.peers.console import Console
@@ -63,7 +62,7 @@ port = {redis}
 class Jasmin:
     """A `Service`."""
 
-    ways: ClassVar[frozenset[str]] = frozenset({"http", "smpp"})
+    patience_s = 25.0  # a receipt that it does not know yet waits ten seconds, twice
 
     def __init__(self, folder: Path, *, is_tuned: bool = False) -> None:
         """`is_tuned`: TCP_NODELAY, and a hundred messages at a time from its broker.
@@ -209,6 +208,9 @@ class Jasmin:
 
     def stop(self) -> None:
         self._processes.stop()
+
+    def close(self) -> None:
+        self.stop()
 
     def kill(self) -> None:
         self._processes.kill()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import urllib.request
 from pathlib import Path
-from typing import ClassVar
 from urllib.parse import quote
 
 from bench.peers.packages import need_programs
@@ -63,7 +62,7 @@ max-messages = 10
 class Kannel:
     """A `Service`. `store` is "" (the memory only), "file" or "spool"."""
 
-    ways: ClassVar[frozenset[str]] = frozenset({"http"})
+    patience_s = 5.0
 
     def __init__(self, folder: Path, *, store: str) -> None:
         """Raises NotInstalled."""
@@ -135,6 +134,9 @@ class Kannel:
 
     def stop(self) -> None:
         self._processes.stop()
+
+    def close(self) -> None:
+        self.stop()
 
     def kill(self) -> None:
         self._processes.kill()
