@@ -26,6 +26,7 @@ class Contender:
     """A gateway in one scenario, and how it did."""
 
     choice: Choice
+    service: Service | None = None
     bench: Bench | None = None
     messages: int = 0
     clean: list[Sample] = field(default_factory=list)
@@ -67,6 +68,7 @@ def _prepare(contender: Contender, plan: Plan, scenario: Scenario, stack: ExitSt
     sink = stack.enter_context(Sink(plan.tools))
     service = set_up(contender.choice, plan, folder, sink, stack, calls_back=scenario.callbacks)
     service.start(smpp=scenario.way is Way.SMPP)
+    contender.service = service
     contender.bench = Bench(plan, scenario, service, sink, folder)
     contender.messages = _size(contender.bench, scenario)
 

@@ -58,7 +58,7 @@ def take_many_at_once():
     def invoke(self, method, arguments, content=None):
         if method.name == "qos":
             arguments = list(arguments)
-            arguments[method.fields.index(method.fields.byname["prefetch_count"])] = PREFETCH
+            arguments[method.fields.index(method.fields.bypyname["prefetch_count"])] = PREFETCH
         return original(self, method, arguments, content)
 
     AMQChannel.invoke = invoke
