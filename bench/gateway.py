@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import time
 import urllib.error
@@ -11,6 +13,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench.meters import family_of
 from bench.service import Door, GatewayFailure, SmppDoor
 
 LOGIN = "bench"
@@ -158,7 +161,9 @@ class Gateway:
 
     def kill(self) -> None:
         if self._process is not None:
-            self._process.kill()
+            for pid in family_of(self._process.pid):  # its helpers at the same moment
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._process.wait()
 
     def is_alive(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 from collections.abc import Mapping
@@ -31,6 +32,19 @@ def process_cpu(pid: int) -> float:
         if fields := _stat_fields(member):
             ticks += int(fields[11]) + int(fields[12])
     return ticks / TICKS
+
+
+def run_time(pid: int) -> float:
+    """Seconds on a core of a process and its threads, to the nanosecond; 0 when it is gone.
+
+    As `process_cpu` without descendants, whose ticks of ten milliseconds are too coarse for short
+    measurements.
+    """
+    total = 0
+    for thread in (PROC / str(pid) / "task").glob("*/schedstat"):
+        with contextlib.suppress(OSError):
+            total += int(thread.read_text().split()[0])
+    return total / 1e9
 
 
 def peak_memory(pid: int) -> int:

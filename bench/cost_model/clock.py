@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+
+from bench.meters import run_time
 
 _FORM = b"login=bench&psw=benchpsw&phones=79161234567&mes=Your+code+is+1234&fmt=3"
 _REFERENCE_ROUNDS = 3_000
@@ -28,18 +30,23 @@ def reference_us() -> float:
 
 @dataclass(slots=True)
 class Watch:
-    """Adds up the CPU time of what it is told to watch: all threads of this process."""
+    """Adds up the CPU time of what it is told to watch: all threads of this process, and the
+    processes in `helpers`."""
 
+    messages: int
+    helpers: Sequence[int] = ()
     spent_s: float = 0.0
-    messages: int = 0
     _began: float = field(default=0.0, repr=False)
 
     def __enter__(self) -> Watch:
-        self._began = time.process_time()
+        self._began = self._now()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.spent_s += time.process_time() - self._began
+        self.spent_s += self._now() - self._began
+
+    def _now(self) -> float:
+        return time.process_time() + sum(map(run_time, self.helpers))
 
     @property
     def us(self) -> float:

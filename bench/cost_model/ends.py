@@ -82,7 +82,7 @@ class Ends:
         stage = Stage(tools=self._tools, door=door, first=self._first, messages=messages)
         self._first += messages
         rig.valve.mode, rig.upstream.free = "instant", messages
-        watch = Watch(messages=messages)
+        watch = self._stages.watch(messages)
         try:
             with watch:
                 done: Load = await asyncio.to_thread(
@@ -114,7 +114,7 @@ class Ends:
         )
         answers = _Answers()
         await connector.start(answers)
-        watch = Watch(messages=messages)
+        watch = self._stages.watch(messages)
         try:
             async with asyncio.timeout(_WAIT_S):
                 await answers.until(lambda: connector.is_up)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from bench.cost_model.parts import Upstream, Valve
+from bench.meters import family_of
 
 from heliograph.config import load
 from heliograph.domain.accounts import Account
@@ -40,6 +42,7 @@ class Rig:
     services: Services
     valve: Valve
     upstream: Upstream
+    helpers: list[int]  # processes that the gateway has started
 
     def account(self, login: str) -> Account:
         account = self.base.directory.account(login)
@@ -59,6 +62,7 @@ async def open_rig(folder: Path, *, callback_url: str = "") -> AsyncIterator[Rig
     overrides = ["limits.enforce=false", "limits.duplicates=false", "webhooks.allow_private=true"]
     overrides += ["smpp.listen=127.0.0.1:0", "webhooks.timeout_s=10"]
     config = load(folder, environ={}, overrides=overrides)
+    strangers = set(family_of(os.getpid()))
     database = Database(sqlite_url(folder))
     await upgrade(database)
     connector_id = await _prepare(database, callback_url)
@@ -71,7 +75,14 @@ async def open_rig(folder: Path, *, callback_url: str = "") -> AsyncIterator[Rig
     await engine.dispatch.attach(upstream)
     engine.webhooks.start()
     try:
-        yield Rig(base=base, engine=engine, services=services, valve=valve, upstream=upstream)
+        yield Rig(
+            base=base,
+            engine=engine,
+            services=services,
+            valve=valve,
+            upstream=upstream,
+            helpers=sorted(set(family_of(os.getpid())) - strangers),
+        )
     finally:
         await engine.webhooks.stop()
         await engine.dispatch.detach(connector_id, 0)

@@ -53,12 +53,16 @@ class Stages:
             "receipt": self.receipt,
         }
 
+    def watch(self, messages: int) -> Watch:
+        """For work of the whole gateway."""
+        return Watch(messages, self._rig.helpers)
+
     # --- pure -------------------------------------------------------------------------------------
 
     async def parse(self, messages: int) -> Watch:
         """From the query string to a request."""
         account = self._rig.account(PLAIN)
-        watch = Watch(messages=messages)
+        watch = self.watch(messages)
         with watch:
             for _ in range(messages):
                 build_request(account, read_parameters(_QUERY))
@@ -69,7 +73,7 @@ class Stages:
         authentication = self._rig.services.authentication
         fields = read_parameters(_QUERY).fields
         await authenticate(authentication, fields, _ADDRESS)
-        watch = Watch(messages=messages)
+        watch = self.watch(messages)
         with watch:
             for _ in range(messages):
                 account = authenticate_cached(authentication, fields, _ADDRESS)
@@ -79,7 +83,7 @@ class Stages:
     async def route(self, messages: int) -> Watch:
         """The choice of connectors."""
         routes, account = self._rig.base.directory.routes, self._rig.account(PLAIN)
-        watch = Watch(messages=messages)
+        watch = self.watch(messages)
         with watch:
             for number in range(messages):
                 chosen = routes.choose(
@@ -97,7 +101,7 @@ class Stages:
         """The tariff's answer."""
         plan = self._rig.base.directory.plan_of(self._rig.account(PLAIN))
         assert plan is not None
-        watch = Watch(messages=messages)
+        watch = self.watch(messages)
         with watch:
             for _ in range(messages):
                 price = plan.price(MessageType.SMS, "25001", "79161234567")
@@ -114,7 +118,7 @@ class Stages:
             max_recipients=1000,
         )
         requests = [self._rig.request(number) for number in range(messages)]
-        watch = Watch(messages=messages)
+        watch = self.watch(messages)
         with watch:
             for request in requests:
                 plan: Any = plan_request(request, rules, 1)
@@ -127,7 +131,7 @@ class Stages:
     async def accept(self, messages: int) -> Watch:
         """`submit`: the plan, the rows and what is kept in memory; the journal holds still."""
         valve = self._rig.valve
-        watch = Watch(messages=messages)
+        watch = self.watch(messages)
         await self._accept(messages, PLAIN, watch)
         while valve.held:
             await valve.release(_BATCH)
@@ -136,8 +140,8 @@ class Stages:
 
     async def journal(self, messages: int) -> Watch:
         """Those rows to the disk, claimed at once, with their money; and everybody is told."""
-        watch = Watch(messages=messages)
-        await self._accept(messages, PLAIN, Watch())
+        watch = self.watch(messages)
+        await self._accept(messages, PLAIN, self.watch(0))
         with watch:
             while self._rig.valve.held:
                 await self._rig.valve.release(_BATCH)
@@ -149,11 +153,11 @@ class Stages:
     async def claim(self, messages: int) -> Watch:
         """Parts that had to wait: from the lanes, claimed on disk, to the connector."""
         rig = self._rig
-        await self._accept(messages, PLAIN, Watch(), slots=0)
+        await self._accept(messages, PLAIN, self.watch(0), slots=0)
         while rig.valve.held:
             await rig.valve.release(_BATCH)
         rig.upstream.sent = []
-        watch = Watch(messages=messages)
+        watch = self.watch(messages)
         for count in batches(messages):
             with watch:
                 rig.upstream.free = count
@@ -167,7 +171,7 @@ class Stages:
     async def outcome(self, messages: int) -> Watch:
         """The operator's answers: noted in memory, and on disk."""
         parts = await self.send(messages, PLAIN)
-        watch = Watch(messages=messages)
+        watch = self.watch(messages)
         await self._answer(parts, watch)
         self.end(parts)
         return watch
@@ -175,8 +179,8 @@ class Stages:
     async def receipt(self, messages: int, login: str = PLAIN) -> Watch:
         """Receipts: found, the messages' ends on disk with their money."""
         parts = await self.send(messages, login)
-        await self._answer(parts, Watch())
-        watch = Watch(messages=messages)
+        await self._answer(parts, self.watch(0))
+        watch = self.watch(messages)
         for at in range(0, messages, _BATCH):
             batch = parts[at : at + _BATCH]
             with watch:
@@ -188,10 +192,10 @@ class Stages:
     async def receipt_and_callback(self, messages: int) -> Watch:
         """As `receipt`, for an account with a handler: until its answers are on disk."""
         parts = await self.send(messages, CALLED)
-        await self._answer(parts, Watch())
+        await self._answer(parts, self.watch(0))
         webhooks, valve = self._rig.engine.webhooks, self._rig.valve
         wanted = self._callbacks() + messages
-        watch = Watch(messages=messages)
+        watch = self.watch(messages)
         with watch:
             for at in range(0, messages, _BATCH):
                 self._tell(parts[at : at + _BATCH])
@@ -228,7 +232,7 @@ class Stages:
 
     async def send(self, messages: int, login: str) -> list[Part]:
         """Messages of the account that have been submitted and not answered."""
-        await self._accept(messages, login, Watch())
+        await self._accept(messages, login, self.watch(0))
         while self._rig.valve.held:
             await self._rig.valve.release(_BATCH)
         return self.sent()
