@@ -20,7 +20,7 @@ LOGIN = "bench"
 PASSWORD = "benchpsw"  # SMPP 3.4 allows eight characters (section 5.2.2)
 BULK_NUMBERS = 10_000
 WINDOW = 100
-START_S = 60
+START_S = 180
 STOP_S = 60
 
 
@@ -103,9 +103,12 @@ class Gateway:
     def run(self, *arguments: str) -> str:
         """One command on its data folder; what it prints. Raises GatewayFailure."""
         full = [*self._command, *arguments, "--data", str(self._folder)]
-        done = subprocess.run(
-            full, capture_output=True, text=True, check=False, timeout=60, env=self.environ
-        )
+        try:
+            done = subprocess.run(
+                full, capture_output=True, text=True, check=False, timeout=START_S, env=self.environ
+            )
+        except subprocess.TimeoutExpired as error:
+            raise GatewayFailure(f"{' '.join(full)} did not end") from error
         if done.returncode:
             raise GatewayFailure(f"{' '.join(full)}\n{done.stdout}{done.stderr}")
         return done.stdout

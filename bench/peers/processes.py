@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.service import GatewayFailure
 
-START_S = 90.0
+START_S = 180.0
 STOP_S = 30.0
 
 

@@ -12,7 +12,6 @@ import fnmatch
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from heliograph.domain.messages import MessageType
 
