@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.grown.dimensions import DIMENSIONS, Dimension
 from bench.grown.gateway import GrownGateway
+from bench.grown.lookups import measure_lookups
 from bench.measurement import Plan
 from bench.peers.alternation import FAILURES, Contender, compare
 from bench.peers.gateways import GATEWAYS
@@ -33,7 +34,7 @@ QUEUED = "queued"
 NAMES = (*(dimension.name.replace(" ", "-") for dimension in DIMENSIONS), QUEUED)
 HEAD = (
     *("grown in", "size", "msg/s", "CPU us a message", "x the smallest", "answer p50 / p99 ms"),
-    *("start s", "idle MB", "peak MB", "lost, repeated", "runs"),
+    *("status / history ms", "start s", "idle MB", "peak MB", "lost, repeated", "runs"),
 )
 
 
@@ -56,13 +57,13 @@ def read_arguments() -> argparse.Namespace:
 
 def measure_dimension(plan: Plan, dimension: Dimension, scenario: str, size: float) -> list[Line]:
     work = next(each for each in SCENARIOS if each.name == scenario)
-    contenders = compare(plan, work, dimension.choices(size))
+    contenders = compare(plan, work, dimension.choices(size), probe=_look_up)
     lines = []
     for contender in contenders:
         line = Line(work=dimension.name, gateway=contender.choice.name, failure=contender.failure)
         result = contender.result(work, plan.runs)
         if result is not None and not contender.failure:
-            line.figures = result.median() | _start_of(contender)
+            line.figures = result.median() | contender.extra
             line.runs = len(result.samples)
             line.disturbed = sum(sample.spoilt for sample in result.samples)
             smallest = lines[0].figures if lines else line.figures
@@ -71,10 +72,13 @@ def measure_dimension(plan: Plan, dimension: Dimension, scenario: str, size: flo
     return lines
 
 
-def _start_of(contender: Contender) -> dict[str, float]:
+def _look_up(contender: Contender) -> None:
+    """The start, and how long one of its stored messages is looked for."""
     service = contender.service
     assert isinstance(service, GrownGateway)
-    return {"start_s": service.start_s, "idle_mb": service.idle_mb}
+    contender.extra = {"start_s": service.start_s, "idle_mb": service.idle_mb}
+    if service.stored:
+        contender.extra |= measure_lookups(service.ports["http"], service.stored)
 
 
 def measure_queued(plan: Plan) -> Line:
@@ -105,6 +109,7 @@ def _cells(line: Line) -> list[str]:
         f"{f['cpu_us']:.0f}",
         f"{f['factor']:.2f}",
         f"{f['answer_p50_ms']:.1f} / {f['answer_p99_ms']:.1f}",
+        f"{f['status_ms']:.1f} / {f['history_ms']:.1f}" if "status_ms" in f else "",
         f"{f['start_s']:.1f}",
         f"{f['idle_mb']:.0f}",
         f"{f['memory_mb']:.0f}",

@@ -38,7 +38,12 @@ class Dimension:
         return Choice(
             name=name,
             about=f"{self.name}: {name}",
-            build=partial(GrownGateway, name=name, grow=grow),
+            build=partial(
+                GrownGateway,
+                name=name,
+                grow=grow,
+                stored=size if self.add is rows.add_messages else 0,
+            ),
             ways=frozenset(Way),
         )
 

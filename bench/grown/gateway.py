@@ -18,7 +18,11 @@ Grow = Callable[[Database], Awaitable[None]]
 class GrownGateway(Gateway):
     """A `Service`. Read after a start: `start_s`, and `idle_mb` when nothing has been sent yet."""
 
-    def __init__(self, command: Sequence[str], folder: Path, *, name: str, grow: Grow) -> None:
+    def __init__(
+        self, command: Sequence[str], folder: Path, *, name: str, grow: Grow, stored: int
+    ) -> None:
+        """`grow` fills the database before the start; `stored` of its rows are messages."""
+        self.stored = stored
         super().__init__(command, folder, name=name)
         self._grow = grow
         self._data = folder

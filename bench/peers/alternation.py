@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -32,6 +32,7 @@ class Contender:
     clean: list[Sample] = field(default_factory=list)
     spoilt: list[Sample] = field(default_factory=list)
     failure: str = ""
+    extra: dict[str, float] = field(default_factory=dict)  # figures that a probe has added
 
     def result(self, scenario: Scenario, runs: int) -> Result | None:
         """Disturbed runs count when there were too few others; None without any."""
@@ -42,8 +43,17 @@ class Contender:
         return Result(scenario=scenario, samples=self.clean, set_aside=len(self.spoilt))
 
 
-def compare(plan: Plan, scenario: Scenario, choices: Sequence[Choice]) -> list[Contender]:
-    """Measures those that have the scenario's door. What fails is told in `failure`."""
+def compare(
+    plan: Plan,
+    scenario: Scenario,
+    choices: Sequence[Choice],
+    *,
+    probe: Callable[[Contender], None] | None = None,
+) -> list[Contender]:
+    """Measures those that have the scenario's door. What fails is told in `failure`.
+
+    `probe` looks at each once more after its runs, while it is still there.
+    """
     contenders = [Contender(choice=c) for c in choices if scenario.way in c.ways]
     with ExitStack() as stack:
         for contender in contenders:
@@ -52,6 +62,9 @@ def compare(plan: Plan, scenario: Scenario, choices: Sequence[Choice]) -> list[C
             for contender in contenders:
                 if not contender.failure and len(contender.clean) < plan.runs:
                     _guard(contender, _run, scenario)
+        for contender in contenders:
+            if probe is not None and not contender.failure:
+                _guard(contender, probe)
     return contenders
 
 
