@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # Never reach for another interpreter than the one that is here.
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help serve test peers check fix fuzz bench crash clean
+.PHONY: help serve test peers check fix fuzz bench crash clean bench-peers bench-costs bench-growth
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,15 @@ fix: .venv/.dev-ready  ## let the formatter and the linter mend what they can
 
 bench: .venv/.run-ready  ## messages a second, CPU, latency, losses (ARGS=--help)
 	$(BIN)/python bench/run.py $(ARGS)
+
+bench-peers: .venv/.dev-ready  ## the same work through Kannel, Jasmin and Heliograph (ARGS=--help)
+	$(BIN)/python bench/side_by_side.py $(ARGS)
+
+bench-costs: .venv/.dev-ready  ## CPU a message, stage by stage; fails when a stage doubled
+	$(BIN)/python bench/costs.py $(ARGS)
+
+bench-growth: .venv/.dev-ready  ## the same figures on a grown installation (ARGS=--help)
+	$(BIN)/python bench/growth.py $(ARGS)
 
 fuzz: .venv/.dev-ready  ## random octets against the parsers; SECONDS=60
 	$(BIN)/python tests/fuzz/smpp_framing.py --seconds $(or $(SECONDS),60)

@@ -27,8 +27,7 @@ import urllib.parse
 from pathlib import Path
 from typing import Any
 
-if __package__ in (None, ""):
-    sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.gateway import PASSWORD, Gateway
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from gateway import Gateway, GatewayFailure
-from meters import peak_memory, read_meters
-from programs import Load, Report, Sink, run_loader
-from scenarios import BULK_NUMBERS, Scenario, Stage
+from bench.gateway import BULK_NUMBERS, WINDOW, Gateway
+from bench.meters import peak_memory, read_meters
+from bench.programs import Load, Report, Sink, run_loader
+from bench.scenarios import Scenario, Stage, Way
+from bench.service import GatewayFailure, Service
 
-STILL_S = 5.0  # nothing new for so long: the rest is lost
 POLL_S = 0.05
 QUIET = {"latency": 0, "delay": -1, "throttle": 0, "window": 100}
 
@@ -28,7 +28,8 @@ class Sample:
     messages: int  # distinct, seen at the operator
     rate: float  # a second
     callback_rate: float  # a second; 0 without callbacks
-    cpu_us: float  # a message
+    cpu_us: float  # a message, all processes of the gateway
+    cpu_by_process: dict[str, float]
     answer_p50_ms: float
     answer_p99_ms: float
     operator_p50_ms: float
@@ -59,7 +60,13 @@ class Result:
             if name in errors
             else statistics.median(row[name] for row in rows)
             for name in rows[0]
+            if name != "cpu_by_process"
         }
+
+    def cpu_by_process(self) -> dict[str, float]:
+        """Microseconds a message, medians."""
+        rows = [sample.cpu_by_process for sample in self.samples]
+        return {name: statistics.median(row[name] for row in rows) for name in rows[0]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +84,15 @@ class Plan:
 
 def measure(plan: Plan, scenario: Scenario) -> Result:
     """Measures one scenario. Raises GatewayFailure and ProgramFailure."""
-    with _folder(keep=plan.keep) as folder, Sink(plan.tools) as sink:
+    with data_folder(keep=plan.keep) as folder, Sink(plan.tools) as sink:
         gateway = Gateway(plan.command, folder)
         url = f"http://127.0.0.1:{sink.http_port}/callback?charset=utf-8"
         gateway.prepare(
-            operator_port=sink.smpp_port, callback_url=url if scenario.callbacks else None
+            operator_port=sink.smpp_port,
+            callback_url=url if scenario.callbacks else None,
+            window=WINDOW,
         )
-        gateway.start(smpp=scenario.smpp)
+        gateway.start(smpp=scenario.way is Way.SMPP)
         try:
             return _measure_runs(plan, scenario, Bench(plan, scenario, gateway, sink, folder))
         finally:
@@ -91,11 +100,13 @@ def measure(plan: Plan, scenario: Scenario) -> Result:
 
 
 def _measure_runs(plan: Plan, scenario: Scenario, bench: Bench) -> Result:
-    bench.run(share=0.1)  # imports, caches, connections and database pages come into being
+    bench.run(
+        bench.planned(share=0.1)
+    )  # imports, caches, connections and database pages come into being
     clean: list[Sample] = []
     spoilt: list[Sample] = []
     while len(clean) < plan.runs and len(spoilt) < plan.runs:
-        sample = bench.run(share=1.0)
+        sample = bench.run(bench.planned())
         (spoilt if sample.spoilt else clean).append(sample)
         print(f"  {scenario.name}: {_in_brief(sample)}", file=sys.stderr, flush=True)
     if len(clean) < plan.runs:
@@ -109,7 +120,8 @@ def _in_brief(sample: Sample) -> str:
 
 
 @contextlib.contextmanager
-def _folder(*, keep: bool) -> Iterator[Path]:
+def data_folder(*, keep: bool) -> Iterator[Path]:
+    """A fresh folder; removed at the end unless it is to be kept."""
     if not keep:
         with tempfile.TemporaryDirectory(prefix="heliograph-bench-") as name:
             yield Path(name)
@@ -123,7 +135,7 @@ class Bench:
     """A gateway between a loader and a sink; every run uses numbers of its own."""
 
     def __init__(
-        self, plan: Plan, scenario: Scenario, gateway: Gateway, sink: Sink, folder: Path
+        self, plan: Plan, scenario: Scenario, gateway: Service, sink: Sink, folder: Path
     ) -> None:
         self._plan = plan
         self._scenario = scenario
@@ -132,20 +144,25 @@ class Bench:
         self._folder = folder
         self._first = 0
 
-    def run(self, *, share: float) -> Sample:
-        stage = self._stage(share)
+    def planned(self, share: float = 1.0) -> int:
+        """How many messages a run has by plan."""
+        return max(1, round(self._scenario.messages * self._plan.scale * share))
+
+    def run(self, messages: int) -> Sample:
+        """Sends so many and measures. Raises GatewayFailure and ProgramFailure."""
+        stage = self._stage(messages)
         for name, value in (QUIET | dict(self._scenario.operator)).items():
             self._sink.command(f"set {name} {value}")
         self._sink.command("reset")
         began = time.monotonic()
-        before = read_meters(gateway=self._gateway.pid, sink=self._sink.pid)
+        before = read_meters(gateway=self._gateway.processes(), sink=self._sink.pid)
         load = run_loader(
             self._scenario.load(stage),
             map_path=self._folder / "accepted.map",
             timeout_s=self._plan.timeout_s,
         )
         seen = self._drain(load)
-        after = read_meters(gateway=self._gateway.pid, sink=self._sink.pid)
+        after = read_meters(gateway=self._gateway.processes(), sink=self._sink.pid)
         elapsed = time.monotonic() - began
         if not self._gateway.is_alive():
             raise GatewayFailure(f"the gateway died:\n{self._gateway.log_tail()}")
@@ -153,17 +170,19 @@ class Bench:
             print(f"  {load.complaints.strip()}", file=sys.stderr)
         foreign = after.foreign_since(before) / elapsed
         messages = max(1, seen["arrivals_distinct"])
+        spent = after.gateway_since(before)
         tools = after.sink - before.sink + load.report["cpu_s"]
         return Sample(
             messages=seen["arrivals_distinct"],
             rate=seen["arrivals_rate"],
             callback_rate=seen["callbacks_rate"],
-            cpu_us=(after.gateway - before.gateway) * 1e6 / messages,
+            cpu_us=sum(spent.values()) * 1e6 / messages,
+            cpu_by_process={name: cpu * 1e6 / messages for name, cpu in spent.items()},
             answer_p50_ms=load.report["latency_us"]["p50"] / 1e3,
             answer_p99_ms=load.report["latency_us"]["p99"] / 1e3,
             operator_p50_ms=seen["latency_us"]["p50"] / 1e3,
             operator_p99_ms=seen["latency_us"]["p99"] / 1e3,
-            memory_mb=peak_memory(self._gateway.pid) / 1e6,
+            memory_mb=sum(map(peak_memory, self._gateway.processes().values())) / 1e6,
             refused=load.report["sent"] - load.report["ok"],
             **self._errors(load, seen),
             tools_cpu_us=tools * 1e6 / messages,
@@ -171,16 +190,16 @@ class Bench:
             spoilt=foreign > self._plan.max_foreign,
         )
 
-    def _stage(self, share: float) -> Stage:
-        messages = max(1, round(self._scenario.messages * self._plan.scale * share))
+    def _stage(self, messages: int) -> Stage:
         stage = Stage(
-            tools=self._plan.tools, ports=self._gateway.ports, first=self._first, messages=messages
+            tools=self._plan.tools, door=self._gateway.door, first=self._first, messages=messages
         )
         self._first += max(messages, BULK_NUMBERS)
         return stage
 
     def _drain(self, load: Load) -> Report:
         """Waits until everything accepted has arrived, or nothing moves any more."""
+        patience_s = self._gateway.patience_s
         wanted = load.report["messages"]
         moved_at = time.monotonic()
         last: tuple[int, ...] = ()
@@ -191,7 +210,7 @@ class Bench:
             if progress != last:
                 moved_at, last = time.monotonic(), progress
             still_s = time.monotonic() - moved_at
-            if min(seen["arrivals_distinct"], callbacks) >= wanted or still_s > STILL_S:
+            if min(seen["arrivals_distinct"], callbacks) >= wanted or still_s > patience_s:
                 return seen
             time.sleep(POLL_S)
 
@@ -201,12 +220,13 @@ class Bench:
         called = self._sink.callback_map(self._folder / "called.map", count)
         callbacks = self._scenario.callbacks
         return {
-            "lost": _missing(load.accepted, arrived),
+            "lost": count_missing(load.accepted, arrived),
             "repeated": seen["arrivals_repeats"],
-            "callbacks_lost": _missing(load.accepted, called) if callbacks else 0,
+            "callbacks_lost": count_missing(load.accepted, called) if callbacks else 0,
             "callbacks_repeated": seen["callbacks_repeats"] if callbacks else 0,
         }
 
 
-def _missing(accepted: bytes, arrived: bytes) -> int:
+def count_missing(accepted: bytes, arrived: bytes) -> int:
+    """How many of the accepted numbers never arrived; a byte a number."""
     return sum(1 for a, b in zip(accepted, arrived, strict=True) if a and not b)

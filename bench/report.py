@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from bench.measurement import Result
 from rich.console import Console
 from rich.table import Table
-
-from measurement import Result
 
 COLUMNS = (
     ("msg/s", "rate", ",.0f"),

@@ -12,11 +12,13 @@ import signal
 import sys
 from pathlib import Path
 
-from gateway import GatewayFailure
-from measurement import Plan, Result, measure
-from programs import ProgramFailure, build_tools
-from report import print_table, write_json
-from scenarios import SCENARIOS, Scenario
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bench.measurement import Plan, Result, measure
+from bench.programs import ProgramFailure, build_tools
+from bench.report import print_table, write_json
+from bench.scenarios import SCENARIOS, Scenario
+from bench.service import GatewayFailure
 
 
 def read_arguments() -> argparse.Namespace:

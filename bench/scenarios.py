@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 
-from gateway import LOGIN, PASSWORD
-
-CREDENTIALS = f"login={LOGIN}&psw={PASSWORD}"
-TEXT = "Tx{ts}+hello"
-BULK_NUMBERS = 10_000
+from bench.gateway import BULK_NUMBERS
+from bench.service import Door
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,17 +16,21 @@ class Stage:
     """Where a loader finds things, and which numbers it may use."""
 
     tools: Path
-    ports: Mapping[str, int]
+    door: Door
     first: int  # running number of the first message
     messages: int  # how many to send
 
     def http_loader(self, *options: str, requests: int) -> list[str]:
-        common = ["-n", str(requests), "-s", str(self.first), "-e", "OK - "]
-        return [str(self.tools / "httpload"), *common, *options]
+        common = ["-n", str(requests), "-s", str(self.first)]
+        return [str(self.tools / "httpload"), *common, "-e", self.door.good, *options]
 
-    @property
-    def send_url(self) -> str:
-        return f"http://127.0.0.1:{self.ports['http']}/sys/send.php"
+
+class Way(Enum):
+    """By which door messages come in; not every gateway has all."""
+
+    HTTP = "http"
+    BULK = "bulk"
+    SMPP = "smpp"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,33 +41,36 @@ class Scenario:
     messages: int  # in one run
     operator: Mapping[str, int] = field(default_factory=dict)  # settings of the sink
     callbacks: bool = False
-    smpp: bool = False  # the gateway's own SMPP door is open
+    way: Way = Way.HTTP
     by_default: bool = True
 
 
 def load_single(stage: Stage) -> list[str]:
-    url = f"{stage.send_url}?{CREDENTIALS}&phones=791{{seq}}&mes={TEXT}"
-    return [*stage.http_loader("-c", "32", requests=stage.messages), url]
+    return [*stage.http_loader("-c", "32", requests=stage.messages), stage.door.single_url]
 
 
 def load_many_connections(stage: Stage) -> list[str]:
-    url = f"{stage.send_url}?{CREDENTIALS}&phones=791{{seq}}&mes={TEXT}"
-    return [*stage.http_loader("-c", "128", requests=stage.messages), url]
+    return [*stage.http_loader("-c", "128", requests=stage.messages), stage.door.single_url]
 
 
 def load_bulk(stage: Stage) -> list[str]:
-    body = f"{CREDENTIALS}&mes={TEXT}&phones={{list:791:{BULK_NUMBERS}}}"
+    assert stage.door.bulk is not None
+    url, body = stage.door.bulk
     requests = max(1, stage.messages // BULK_NUMBERS)
-    return [*stage.http_loader("-c", "2", "-B", body, requests=requests), stage.send_url]
+    return [*stage.http_loader("-c", "2", "-B", body, requests=requests), url]
 
 
 def load_paced(stage: Stage) -> list[str]:
-    url = f"{stage.send_url}?{CREDENTIALS}&phones=791{{seq}}&mes={TEXT}"
-    return [*stage.http_loader("-c", "32", "-R", "1000", requests=stage.messages), url]
+    return [
+        *stage.http_loader("-c", "32", "-R", "1000", requests=stage.messages),
+        stage.door.single_url,
+    ]
 
 
 def load_smpp(stage: Stage) -> list[str]:
-    where = ["-P", str(stage.ports["smpp"]), "-u", LOGIN, "-k", PASSWORD, "-W", "50"]
+    door = stage.door.smpp
+    assert door is not None
+    where = ["-P", str(door.port), "-u", door.login, "-k", door.password, "-W", "50"]
     return [
         *(str(stage.tools / "smppload"), *where),
         *("-n", str(stage.messages), "-s", str(stage.first)),
@@ -93,6 +98,7 @@ SCENARIOS = (
         about="HTTP requests with 10,000 numbers",
         load=load_bulk,
         messages=20 * BULK_NUMBERS,
+        way=Way.BULK,
     ),
     Scenario(
         name="receipts",
@@ -128,7 +134,7 @@ SCENARIOS = (
         about="SMPP to SMPP, one bind, window 50",
         load=load_smpp,
         messages=50_000,
-        smpp=True,
+        way=Way.SMPP,
     ),
     Scenario(
         name="smpp-receipts",
@@ -136,14 +142,14 @@ SCENARIOS = (
         load=load_smpp_receipts,
         messages=50_000,
         operator={"delay": 0},
-        smpp=True,
+        way=Way.SMPP,
     ),
     Scenario(
         name="smpp10",
         about="SMPP to SMPP, ten binds, window 50 each",
         load=load_smpp_ten,
         messages=100_000,
-        smpp=True,
+        way=Way.SMPP,
     ),
     Scenario(
         name="smpp10-receipts",
@@ -151,6 +157,6 @@ SCENARIOS = (
         load=load_smpp_ten_receipts,
         messages=100_000,
         operator={"delay": 0},
-        smpp=True,
+        way=Way.SMPP,
     ),
 )

@@ -102,7 +102,7 @@ static void judge(struct connection *c, const struct http_message *m)
     char status[32];
     histogram_add(&load->latency, now - c->since);
     load->last_answer = now;
-    if (m->status != 200) {
+    if (m->status / 100 != 2) {
         load->other++;
         snprintf(status, sizeof status, "HTTP %d: ", m->status);
         note_odd(load, status, m->body, m->body_length);

@@ -7,10 +7,11 @@ stays behind the chosen one as its first fallbacks.
 
 from __future__ import annotations
 
+import bisect
 import fnmatch
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from heliograph.domain.messages import MessageType
 
@@ -48,9 +49,13 @@ class Route:
             return f"the number does not begin with {self.prefix}"
         if self.mccmnc and not mccmnc.startswith(self.mccmnc):
             return f"the network is {mccmnc or 'not known'}, not {self.mccmnc}"
-        if self.sender and not fnmatch.fnmatchcase(sender.lower(), self.sender.lower()):
+        if not self.takes_sender(sender):
             return f"the sender is not {self.sender}"
         return ""
+
+    def takes_sender(self, sender: str) -> bool:
+        """Whether the sender is one of the rule's."""
+        return not self.sender or fnmatch.fnmatchcase(sender.lower(), self.sender.lower())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +71,14 @@ class RouteTable:
 
     `abilities` maps a connector id to the message types it carries; a connector that is
     absent from it is disabled.
+
+    Ten thousand rules cost a message no more than ten: rules are filed under account, prefix and
+    network, and what fits is remembered. For that the longest known prefix of a number stands for
+    the number, as all shorter ones that it begins with are prefixes of that one too.
     """
 
     _CACHE_SIZE = 20_000
+    _KEPT_SENDERS = 1_000
 
     def __init__(
         self,
@@ -80,8 +90,15 @@ class RouteTable:
         self._routes = sorted(routes, key=lambda r: (r.order, r.id))
         self._abilities = abilities
         self._sandboxes = sandboxes
-        self._simple = not any(r.prefix or r.sender for r in self._routes)
-        self._cache: dict[tuple[int, int, str], tuple[Route, ...]] = {}
+        # (account, prefix, network) -> places in the row of routes
+        self._filed: dict[tuple[int, str, str], list[int]] = {}
+        for place, route in enumerate(self._routes):
+            key = (route.account_id, route.prefix, route.mccmnc)
+            self._filed.setdefault(key, []).append(place)
+        self._prefixes = {r.prefix for r in self._routes} | {""}
+        self._prefix_lengths = sorted({len(p) for p in self._prefixes}, reverse=True)
+        self._network_lengths = sorted({len(r.mccmnc) for r in self._routes} | {0})
+        self._cache: dict[tuple[int, int, str, str], _Fitting] = {}
 
     def choose(
         self,
@@ -98,28 +115,46 @@ class RouteTable:
         `ticket` is any number that spreads evenly (the message id): it decides between rules of one
         order in proportion to their weights.
         """
-        fitting: Sequence[Route]
-        key = (account_id, int(type), mccmnc)
-        cached = self._cache.get(key) if self._simple else None
-        if cached is None:
-            question: dict[str, Any] = {
-                "account_id": account_id,
-                "type": type,
-                "recipient": recipient,
-                "mccmnc": mccmnc,
-                "sender": sender,
-            }
-            cached = self._without_sandboxes(
-                [r for r in self._routes if self._carries(r, type) and not r.misfit(**question)]
-            )
-            if self._simple:
-                if len(self._cache) >= self._CACHE_SIZE:
-                    self._cache.clear()
-                self._cache[key] = cached
-        fitting = cached
-        if len(fitting) == 1:
-            return (fitting[0].connector_id,)
-        return _order(fitting, ticket)
+        prefix = ""
+        for length in self._prefix_lengths:
+            prefix = recipient[:length]
+            if prefix in self._prefixes:
+                break
+        key = (account_id, int(type), mccmnc, prefix)
+        fitting = self._cache.get(key)
+        if fitting is None:
+            if len(self._cache) >= self._CACHE_SIZE:
+                self._cache.clear()
+            fitting = self._cache[key] = self._find(account_id, type, mccmnc, prefix)
+        if fitting.by_sender is not None:
+            fitting = self._for_sender(fitting, fitting.by_sender, sender)
+        return fitting.order(ticket)
+
+    def _find(self, account_id: int, type: MessageType, mccmnc: str, prefix: str) -> _Fitting:
+        """What fits such messages, whatever their senders are."""
+        accounts = {0, account_id}
+        prefixes = {prefix[:n] for n in self._prefix_lengths if n <= len(prefix)}
+        networks = {mccmnc[:n] for n in self._network_lengths if n <= len(mccmnc)}
+        places = [
+            place
+            for key in itertools.product(accounts, prefixes, networks)
+            for place in self._filed.get(key, ())
+        ]
+        routes = [self._routes[place] for place in sorted(places)]
+        fits = [r for r in routes if self._carries(r, type) and (not r.types or type in r.types)]
+        if any(route.sender for route in fits):
+            return _Fitting(fits, by_sender={})
+        return _Fitting(self._without_sandboxes(fits))
+
+    def _for_sender(self, fitting: _Fitting, known: dict[str, _Fitting], sender: str) -> _Fitting:
+        """Those of them that fit this sender; `known` are the answers for other senders."""
+        found = known.get(sender)
+        if found is None:
+            if len(known) >= self._KEPT_SENDERS:
+                known.clear()
+            fits = [route for route in fitting.routes if route.takes_sender(sender)]
+            found = known[sender] = _Fitting(self._without_sandboxes(fits))
+        return found
 
     def explain(
         self, *, account_id: int, type: MessageType, recipient: str, mccmnc: str, sender: str
@@ -156,21 +191,50 @@ class RouteTable:
         return type in self._abilities.get(route.connector_id, frozenset())
 
 
-def _order(fitting: Sequence[Route], ticket: int) -> tuple[int, ...]:
-    chosen: list[int] = []
-    at = 0
-    while at < len(fitting):
-        group = [r for r in fitting[at:] if r.order == fitting[at].order]
-        at += len(group)
+class _Fitting:
+    """Rules that fit, and the orders in which their connectors are tried."""
+
+    __slots__ = ("_groups", "_only", "_orders", "by_sender", "routes")
+
+    # Combinations of who comes first; with many rules of one weight there are many.
+    _KEPT_ORDERS = 1_000
+
+    def __init__(
+        self, routes: Sequence[Route], *, by_sender: dict[str, _Fitting] | None = None
+    ) -> None:
+        """`by_sender`: some of them ask for a sender; here is kept what fits which one."""
+        self.routes = routes
+        self.by_sender = by_sender
+        # Rules of one order: the rules, and their weights added up one by one.
+        self._groups = [
+            (group, list(itertools.accumulate(route.weight for route in group)))
+            for _, rows in itertools.groupby(routes, key=lambda route: route.order)
+            for group in [list(rows)]
+        ]
+        self._orders: dict[tuple[int, ...], tuple[int, ...]] = {}
+        self._only = tuple(r.connector_id for r in routes) if len(routes) < 2 else None
+
+    def order(self, ticket: int) -> tuple[int, ...]:
+        """Connector ids; the ticket says who comes first among rules of one order."""
+        if self._only is not None:
+            return self._only
         # Knuth's multiplicative hash: neighbouring ids land far apart.
-        point = (ticket * 2654435761) % (1 << 32) * sum(r.weight for r in group) >> 32
-        first = 0
-        for index, route in enumerate(group):
-            if point < route.weight:
-                first = index
-                break
-            point -= route.weight
-        for route in [group[first], *group[:first], *group[first + 1 :]]:
-            if route.connector_id not in chosen:
-                chosen.append(route.connector_id)
-    return tuple(chosen)
+        share = (ticket * 2654435761) % (1 << 32)
+        firsts = tuple(
+            [bisect.bisect_right(sums, share * sums[-1] >> 32) for _, sums in self._groups]
+        )
+        known = self._orders.get(firsts)
+        if known is None:
+            if len(self._orders) >= self._KEPT_ORDERS:
+                self._orders.clear()
+            known = self._orders[firsts] = self._put_first(firsts)
+        return known
+
+    def _put_first(self, firsts: tuple[int, ...]) -> tuple[int, ...]:
+        chosen: dict[int, None] = {}  # a connector counts where it comes first
+        for (group, _), first in zip(self._groups, firsts, strict=True):
+            # Rules without any weight: none of them is the first by lot.
+            at = first if first < len(group) else 0
+            for route in [group[at], *group[:at], *group[at + 1 :]]:
+                chosen.setdefault(route.connector_id)
+        return tuple(chosen)

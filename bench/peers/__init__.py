@@ -1,0 +1,1 @@
+"""Other gateways, set up as a sensible user would, to be measured beside Heliograph."""

@@ -1,0 +1,61 @@
+"""The cost model: stages that need no other process must not have doubled."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.cost_model.clock import Cost
+from bench.costs import doubled
+
+ROOT = Path(__file__).resolve().parents[3]
+COSTS = ROOT / "bench" / "costs.py"
+EXPECTED = ROOT / "bench" / "costs.json"
+INSIDE = (
+    *("parse", "authenticate", "route", "price", "plan"),
+    *("accept", "journal", "claim", "outcome", "receipt"),
+)
+
+
+def run_costs(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(COSTS), *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+
+
+def test_no_stage_has_doubled(tmp_path: Path) -> None:
+    """A busy machine is no reason: CPU time is counted, the least of several tries beside a
+    reference loop, and what seems to have doubled is measured again."""
+    figures = tmp_path / "figures.json"
+    done = run_costs(
+        *("--stages", ",".join(INSIDE), "--messages", "320", "--repeats", "4"),
+        *("--json", str(figures)),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    stages = json.loads(figures.read_text())["stages"]
+    assert set(stages) == set(INSIDE)
+    assert all(stage["us"] > 0 for stage in stages.values())
+    # What contains another stage costs more than it.
+    assert stages["plan"]["us"] > stages["route"]["us"]
+    assert stages["accept"]["us"] > stages["plan"]["us"]
+
+
+def test_every_stage_has_an_expectation() -> None:
+    expected = json.loads(EXPECTED.read_text())
+    assert set(expected) == {*INSIDE, "http", "smpp", "submit", "callback"}
+    assert all(ratio > 0 for ratio in expected.values())
+
+
+def test_a_stage_that_costs_more_than_twice_as_much_is_named() -> None:
+    costs = {
+        "plan": Cost(us=20.0, ratio=12.1),
+        "route": Cost(us=3.0, ratio=1.9),
+        "fresh": Cost(us=9.0, ratio=90.0),
+    }
+    assert doubled(costs, {"plan": 6.0, "route": 1.0, "gone": 1.0}) == {"plan"}
