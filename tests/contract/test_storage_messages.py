@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -35,12 +36,13 @@ from heliograph.storage.statements import (
     INSERT_SUBMISSIONS,
     INSERT_UNMATCHED,
 )
+from heliograph.storage.unmatched import UnmatchedReceipt, list_unmatched
 
 S = MessageState
 
 
-def ids(messages: list[Message]) -> list[int]:
-    return [message.id for message in messages]
+def ids(found: Sequence[Message | UnmatchedReceipt]) -> list[int]:
+    return [each.id for each in found]
 
 
 async def test_a_message_comes_back_as_it_was_written(books: Books) -> None:
@@ -344,3 +346,25 @@ async def test_the_feeder_reads_fast(books: Books) -> None:
     assert len(page) == 5_000
     assert len({id(part.message.submission) for part in page}) == 1
     assert min(times) < 1.5, "some 50 ms on an idle machine"
+
+
+async def test_unmatched_receipts_are_found(books: Books) -> None:
+    rows = [
+        (1, 1, "a1", int(S.DELIVERED), 0, NOW),
+        (2, 2, "a1", int(S.EXPIRED), 6, NOW + 1),
+        (3, 1, "161", int(S.UNDELIVERABLE), 12, NOW + 2),
+    ]
+    await books.journal.write(Entry({INSERT_UNMATCHED: rows}, now_ms=NOW))
+    async with books.database.read() as connection:
+        everything = await list_unmatched(connection, limit=9)
+        assert [(each.id, each.state, each.err) for each in everything] == [
+            (3, S.UNDELIVERABLE, 12),
+            (2, S.EXPIRED, 6),
+            (1, S.DELIVERED, 0),
+        ]
+        assert ids(await list_unmatched(connection, limit=2)) == [3, 2]
+        assert ids(await list_unmatched(connection, connector_id=1, limit=9)) == [3, 1]
+        either = await list_unmatched(connection, external_ids=["a1", "161"], limit=9)
+        assert ids(either) == [3, 2, 1]
+        both = await list_unmatched(connection, connector_id=2, external_ids=["161"], limit=9)
+        assert both == []

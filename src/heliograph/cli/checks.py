@@ -191,9 +191,12 @@ async def _check_ports(config: Config) -> list[Finding]:
         "http.listen": config.http.listen,
         "http.tls_listen": config.http.tls_listen,
         "smpp.listen": config.smpp.listen,
+        "smpp.tls_listen": config.smpp.tls_listen,
         "smtp.listen": config.smtp.listen,
     }
-    findings += [_check_door(name, listen) for name, listen in doors.items() if listen]
+    for name, listens in doors.items():
+        # SMPP may have several of each kind, divided by commas.
+        findings += [_check_door(name, each.strip()) for each in listens.split(",") if each.strip()]
     return findings
 
 

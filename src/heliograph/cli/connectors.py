@@ -12,6 +12,7 @@ import click
 
 from heliograph.cli.options import Installation, json_option, with_installation
 from heliograph.cli.output import ExitCode, Failure, print_json, print_record, print_table
+from heliograph.cli.unmatched import unmatched
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -32,6 +33,9 @@ def connector() -> None:
     Example:
       heliograph connector add mts --kind smpp --set host=smpp.example.com --set system_id=shop
     """
+
+
+connector.add_command(unmatched)
 
 
 @connector.command("add")

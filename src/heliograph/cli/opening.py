@@ -16,7 +16,7 @@ from heliograph.storage.migration import HEAD, SchemaUnknown, read_revision, upg
 from heliograph.storage.routing import ConnectorExists, NoSuchConnector
 from heliograph.storage.tariffs import NoSuchPlan, PlanExists
 
-__all__ = ["has_database", "open_database", "with_database"]
+__all__ = ["has_database", "open_database", "unreachable", "with_database"]
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ async def with_database(
         text = str(error.args[0]) if error.args else str(error)
         raise Failure(f"{text}; {_REFUSALS[type(error)]}") from None
     except (DBAPIError, OSError) as error:
-        raise _unreachable(config, error) from error
+        raise unreachable(config, error) from error
     finally:
         await database.close()
 
@@ -70,7 +70,7 @@ async def open_database(config: Config, *, creates: bool) -> Database:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _unreachable(config, error) from None
+            raise unreachable(config, error) from None
     database = Database(config.database.url or sqlite_url(folder))
     try:
         async with database.read() as connection:
@@ -84,7 +84,7 @@ async def open_database(config: Config, *, creates: bool) -> Database:
         if isinstance(error, SchemaUnknown):
             raise Failure(f"{error}; use that version", ExitCode.STORAGE) from None
         if isinstance(error, SQLAlchemyError | OSError):
-            raise _unreachable(config, error) from error
+            raise unreachable(config, error) from error
         raise
     return database
 
@@ -101,8 +101,11 @@ def _explain_revision(config: Config, revision: str | None) -> str:
     )
 
 
-def _unreachable(config: Config, error: Exception) -> Failure:
-    """One line without the address of the database, which may hold a password."""
+def unreachable(config: Config, error: Exception) -> Failure:
+    """The failure that `error` of the database means.
+
+    One line without the address of the database, which may hold a password.
+    """
     cause = getattr(error, "orig", None) or error
     where = "PostgreSQL (database.url)" if config.database.url else str(config.server.data_dir)
     reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__

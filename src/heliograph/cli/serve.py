@@ -53,6 +53,9 @@ def _run(config: Config) -> int:
         factory = uvloop.new_event_loop
     except ImportError:  # no wheel for this platform
         factory = asyncio.new_event_loop
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from heliograph.cli.opening import unreachable
     from heliograph.runtime import serve as serve_until_stopped
     from heliograph.storage.migration import SchemaUnknown
 
@@ -61,6 +64,8 @@ def _run(config: Config) -> int:
             return runner.run(serve_until_stopped(config, click.echo, _welcome))
     except SchemaUnknown as error:
         raise Failure(f"{error}; start that version", ExitCode.STORAGE) from None
+    except SQLAlchemyError as error:
+        raise unreachable(config, error) from error
     except OSError as error:
         raise Failure(
             f"the gateway did not start: {error}; `heliograph doctor` tells what is in the way"

@@ -47,9 +47,9 @@ class OutcomeKind(IntEnum):
 class UnknownPolicy(IntEnum):
     """What to do with a part whose outcome is unknown."""
 
-    FAIL = 1  # final state UNDELIVERABLE, error 255
+    FAIL = 1  # final state EXPIRED, error 245: its status was not received
     RESEND = 2  # may reach the handset twice
-    QUERY = 3  # ask by query_sm, then as FAIL when the upstream does not know
+    QUERY = 3  # ask for what has an id; a part that was never answered has none, and ends as FAIL
 
 
 class Outcome:

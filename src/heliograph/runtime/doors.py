@@ -23,6 +23,7 @@ from heliograph.gateways.smtp.ports import MailSettings
 from heliograph.gateways.smtp.server import MailServer
 from heliograph.httpclient import HttpError
 from heliograph.runtime.foundation import Foundation
+from heliograph.runtime.obstacles import naming
 from heliograph.runtime.services import Services
 
 __all__ = ["Doors"]
@@ -48,7 +49,7 @@ class Doors:
         health: Callable[[], dict[str, Any]],
         metrics: Callable[[], bytes],
     ) -> None:
-        """Listens everywhere. Raises OSError."""
+        """Listens everywhere. Raises StartFailed."""
         await self._open_http(services, health, metrics)
         await self._open_smpp(services)
         if self._base.config.smtp.listen:
@@ -91,10 +92,12 @@ class Doors:
             observer=self._base.metrics,
         )
         if http.listen:
-            self.ports["http"] = await self._listen_http(gateway, http.listen, None)
+            with naming("http.listen", http.listen):
+                self.ports["http"] = await self._listen_http(gateway, http.listen, None)
         if http.tls_listen:
             files = TlsFiles(certificate=Path(http.tls_certificate), key=Path(http.tls_key))
-            self.ports["https"] = await self._listen_http(gateway, http.tls_listen, files)
+            with naming("http.tls_listen", http.tls_listen):
+                self.ports["https"] = await self._listen_http(gateway, http.tls_listen, files)
 
     async def _listen_http(self, gateway: HttpGateway, listen: str, tls: TlsFiles | None) -> int:
         host, port = parse_listen(listen)
@@ -120,7 +123,11 @@ class Doors:
             announce=self._announce,
         )
         self._base.directory.on_change(door.server.refresh)
-        await door.open()
+        smpp = self._base.config.smpp
+        listens = {"smpp.listen": smpp.listen, "smpp.tls_listen": smpp.tls_listen}
+        used = {name: listen for name, listen in listens.items() if listen}
+        with naming(", ".join(used), ", ".join(used.values())):
+            await door.open()
         self._smpp = door
         self._open.append(door)
         self.ports |= door.ports
@@ -141,8 +148,9 @@ class Doors:
             mail_s=smtp.mail_s,
         )
         intake = MailIntake(services, clock=self._base.clock)
-        server = MailServer(intake, settings, host=host, port=port, tls=files)
-        bound = await server.start()
+        with naming("smtp.listen", smtp.listen):
+            server = MailServer(intake, settings, host=host, port=port, tls=files)
+            bound = await server.start()
         self._open.append(server)
         self.ports["smtp"] = bound[0][1]
         self._announce(f"listening on smtp://{host}:{bound[0][1]}")

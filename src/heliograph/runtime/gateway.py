@@ -20,6 +20,7 @@ from heliograph.observability import Metrics, compose_health
 from heliograph.runtime.doors import Doors
 from heliograph.runtime.engine import Engine, build_engine
 from heliograph.runtime.foundation import Foundation, lay_foundation, now_ms
+from heliograph.runtime.obstacles import StartFailed, naming
 from heliograph.runtime.services import Services, build_services
 from heliograph.runtime.upstreams import Upstreams
 from heliograph.services.administration import ensure_first_account
@@ -39,7 +40,7 @@ Welcome = Callable[[str, int | None], str]
 Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 
-class AlreadyRunning(OSError):
+class AlreadyRunning(StartFailed):
     """Another server works in this data folder."""
 
 
@@ -83,14 +84,17 @@ class Runtime:
         return self.engine.dispatch
 
     async def start(self) -> None:
-        """Opens everything. Raises OSError, StorageDown, ConfigError."""
+        """Opens everything. Raises OSError (of which StartFailed is one), StorageDown, ConfigError,
+        and what SQLAlchemy says of a database that can not be used."""
         config = self.config
         data_dir = config.server.data_dir
-        data_dir.mkdir(parents=True, exist_ok=True)
-        self._lock = await _lock_folder(data_dir)
+        with naming("server.data_dir", str(data_dir)):
+            data_dir.mkdir(parents=True, exist_ok=True)
+            self._lock = await _lock_folder(data_dir)
         database = Database(config.database.url or sqlite_url(data_dir))
-        await upgrade(database)
-        await _hold(database)
+        with naming("database.url", database.url.set(query={}).render_as_string()):
+            await upgrade(database)
+            await _hold(database)
         password = await ensure_first_account(database, now_ms=now_ms())
         self.base = await lay_foundation(config, database, self.metrics, hold=self._lock.fileno())
         self.engine = build_engine(self.base)
@@ -105,7 +109,13 @@ class Runtime:
         self.services.data.start(self.services.submit)
         await self.services.campaigns.runs.start()
         self._start_upkeep()
-        await self.doors.open(self.services, health=self.health, metrics=self._render_metrics)
+        try:
+            await self.doors.open(self.services, health=self.health, metrics=self._render_metrics)
+        except OSError:
+            # Connectors are at work: a plain end would leave what they sent without an answer,
+            # once more with every attempt of whoever starts the service again and again.
+            await self.stop()
+            raise
         (data_dir / "ports.json").write_text(json.dumps(self.doors.ports))
         if password is not None:
             self._announce(self._welcome(password, self.doors.ports["http"]))

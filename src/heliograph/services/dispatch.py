@@ -28,10 +28,10 @@ from heliograph.connectors.base import (
 from heliograph.domain.messages import FINAL_STATES, Message, MessageState, Part
 from heliograph.domain.retries import RetrySchedule
 from heliograph.observability import Metrics
-from heliograph.queueing.lanes import Lanes
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.receipts import Receipts
 from heliograph.services.tracker import Tracker
+from heliograph.services.upstream import Upstream
 from heliograph.storage.database import Database
 from heliograph.storage.journal import Entry, Journal
 from heliograph.storage.messages import (
@@ -42,7 +42,7 @@ from heliograph.storage.messages import (
 )
 from heliograph.storage.statements import CLAIM_PARTS
 
-__all__ = ["Dispatch", "Upstream"]
+__all__ = ["Dispatch"]
 
 # Parts claimed by one journal entry: a few full windows.
 _CLAIM_MAX = 512
@@ -57,21 +57,6 @@ _FAILOVER_MS = 5_000
 # The longest that reading a page of waiting parts may take.
 _STOP_MS = 60_000
 _RETRIES = RetrySchedule()
-
-
-class Upstream:
-    """A connector with what waits for it."""
-
-    __slots__ = ("connector", "down_since", "feeding", "lanes", "outgoing", "retries")
-
-    def __init__(self, connector: Connector) -> None:
-        self.connector = connector
-        self.lanes = Lanes()
-        self.outgoing: list[Part] = []
-        # (when, part id, part): parts that are to be tried again or whose outcome is unknown
-        self.retries: list[tuple[int, int, Part]] = []
-        self.feeding: asyncio.Task[None] | None = None
-        self.down_since = 0
 
 
 class Dispatch:
@@ -96,6 +81,10 @@ class Dispatch:
         self._clock = clock
         self._metrics = metrics
         self._upstreams: dict[int, Upstream] = {}
+        # Being stopped: they take nothing more, but what they report is still theirs.
+        self._leaving: dict[int, Upstream] = {}
+        # Waiting parts in memory whose connector has gone, until `adopt`.
+        self._homeless: list[Part] = []
         self._flush_due: set[int] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         # submission id -> until when nothing of it may go out
@@ -125,14 +114,27 @@ class Dispatch:
         upstream = self._upstreams.pop(connector_id, None)
         if upstream is None:
             return
+        self._leaving[connector_id] = upstream
         waiting = upstream.lanes.drain()
         await upstream.connector.stop(drain_s)
+        del self._leaving[connector_id]
+        put_off = [part for _, _, part in upstream.retries]
+        changes = Changes(self._clock())
+        for part in put_off:
+            if part.state is MessageState.UNKNOWN:  # nobody is there who could answer late
+                self._resolve(upstream, changes, part)
+        self._write(changes)
         for part in waiting:
-            self._tracker.live.pop(part.message.id, None)  # `adopt` finds what has another way
+            if all(p.state is MessageState.QUEUED for p in part.message.parts):
+                self._tracker.live.pop(part.message.id, None)  # `attach` and `adopt` read it
+            else:
+                self._homeless.append(part)
+        self._homeless += [p for p in put_off if p.state is MessageState.QUEUED]
 
     async def adopt(self) -> None:
         """Takes up what waits for connectors that are not there any more, after a start or a
         change of the configuration: it goes another way of its route, if there is one."""
+        self._lead(self._homeless)
         async with self._database.read() as connection:
             orphaned = await waiting_connectors(connection)
         for connector_id in orphaned:
@@ -187,7 +189,7 @@ class Dispatch:
             if upstream is not None:
                 upstream.outgoing += message.parts
         if upstream is None:
-            self.report_lost([part for m in messages for part in m.parts])
+            self._take_back([part for m in messages for part in m.parts])
             return
         self._flush_later(upstream)
 
@@ -369,13 +371,20 @@ class Dispatch:
             at = -1
         return next((c for c in route[at + 1 :] if c in self._upstreams), None)
 
-    def report_lost(self, parts: Sequence[Part]) -> None:
-        """Parts that were claimed and whose connector is gone."""
+    def _take_back(self, parts: Sequence[Part]) -> None:
+        """Parts whose connector went between their claim and its commit: nobody has sent them."""
         changes = Changes(self._clock())
         for part in parts:
-            self._books.lose_part(changes, part)
-            self._try_later(part, changes.now_ms + _UNKNOWN_GRACE_MS)
+            self._books.requeue_part(
+                changes, part, connector_id=part.connector_id, err=0, next_try_at=0
+            )
         self._write(changes)
+        self._lead([*self._homeless, *parts])
+
+    def _lead(self, parts: Sequence[Part]) -> None:
+        """Parts in memory to a connector that is there; those without any have to wait."""
+        self._homeless = [p for p in parts if not self._best(p.message)]
+        self._enqueue(p for p in parts if self._best(p.message))
 
     def report_receipts(
         self,
@@ -422,7 +431,8 @@ class Dispatch:
                     self._fail_over(upstream)
 
     def _try_later(self, part: Part, at_ms: int) -> None:
-        upstream = self._upstreams.get(part.connector_id)
+        connector_id = part.connector_id
+        upstream = self._upstreams.get(connector_id) or self._leaving.get(connector_id)
         if upstream is not None:
             heapq.heappush(upstream.retries, (at_ms, part.id, part))
 

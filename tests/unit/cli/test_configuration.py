@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,22 @@ def test_connectors(run: Ask, ask: Ask) -> None:
 )
 def test_wrong_connectors(run: Ask, arguments: list[str], code: int, words: str) -> None:
     assert words in run("connector", *arguments, code=code).stderr
+
+
+def test_unmatched_receipts(run: Ask, ask: Ask, data: Path) -> None:
+    assert "no unmatched receipts" in run("connector", "unmatched").output
+    with closing(sqlite3.connect(data / "heliograph.db")) as connection:
+        connection.execute("INSERT INTO unmatched_receipts VALUES (1, 1, '4a3f', 4, 0, 0)")
+        connection.execute("INSERT INTO unmatched_receipts VALUES (2, 1, '777', 10, 0, 1000)")
+        connection.commit()
+    listed = ask("connector", "unmatched", "virtual")
+    assert [each["operator_id"] for each in listed] == ["777", "4a3f"]
+    assert listed[0]["connector"] == "virtual"
+    # In capitals, padded, or in the other base: as the operator's log spells it.
+    for spelling in ("4A3F", "00004a3f", "19007"):
+        (found,) = ask("connector", "unmatched", "--id", spelling)
+        assert found["operator_id"] == "4a3f"
+    assert "connector list" in run("connector", "unmatched", "none", code=1).stderr
 
 
 def test_routes_and_why(run: Ask, ask: Ask) -> None:

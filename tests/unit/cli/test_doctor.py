@@ -90,6 +90,9 @@ def test_a_port_in_use_and_a_server_that_was_killed(data: Path, ask: Ask) -> Non
         port = holder.getsockname()[1]
         report = ask("doctor", "--set", f"http.listen=127.0.0.1:{port}", code=1)
         assert f"sport = :{port}" in findings(report, "ports")[0]["todo"]
+        several = f"smpp.listen=127.0.0.1:0, 127.0.0.1:{port}"
+        ports = findings(ask("doctor", *QUIET, "--set", several, code=1), "ports")
+        assert [each["verdict"] for each in ports] == ["good", "good", "bad"]
     (data / "ports.json").write_text(json.dumps({"http": port, "smpp": None}))
     assert "by force" in findings(ask("doctor", *QUIET), "server")[0]["what"]
 
