@@ -434,6 +434,11 @@ def test_forbidden_and_virtual_sending(server: Gateway) -> None:
     assert sent["cost"] == "0"
     seen = call(server, "status", "virtual", phone=PHONE, id=sent["id"])
     assert (seen["status"], seen["err"]) == (1, 200)
+    assert len(call(server, "get", "virtual", get_messages=1)) == 1
+    ask(server, "chg=1&user=virtual&fl2[1]=1")
+    wait_for(lambda: "error_code" in call(server, "get", "virtual", get_messages=1))
+    assert call(server, "get", "virtual", get_messages=1)["error_code"] == 3
+    assert call(server, "status", "virtual", phone=PHONE, id=sent["id"])["status"] == 1
     ask(server, "chg=1&user=virtual&fl2[10]=1")
     assert call(server, "balance", "virtual")["error_code"] == 2
     ask(server, "chg=1&user=virtual&fl2[10]=0")
