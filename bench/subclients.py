@@ -1,7 +1,7 @@
 """Statistics of a main account with many sub-clients: how long an answer takes.
 
-    python bench/statistics.py --data DIR [--subclients 1000] [--days 180] [--networks 4]
-    python bench/statistics.py --url postgresql+asyncpg://...
+    python bench/subclients.py --data DIR [--subclients 1000] [--days 180] [--networks 4]
+    python bench/subclients.py --url postgresql+asyncpg://...
 
 Statistics read the running totals and never a message, so it is the totals that are made: for every
 sub-client, day and network a row, as the journal writes them (`storage.totals`), and payments. What
@@ -33,7 +33,7 @@ from heliograph.storage.accounts import NoSuchAccount, find_account
 from heliograph.storage.database import Database, sqlite_url
 from heliograph.storage.migration import upgrade
 
-LOGIN = "statistics-bench"
+LOGIN = "subclients-bench"
 PRICE = 1_400_000
 ZONE_MINUTES = 180
 _COLUMNS = [column.name for column in schema.totals.columns]
