@@ -24,7 +24,7 @@ from sqlalchemy import Table, Text, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.services import administration
-from heliograph.storage import counters, schema
+from heliograph.storage import counters, deltas, schema
 from heliograph.storage.database import Database, sqlite_url
 from heliograph.storage.migration import upgrade
 
@@ -139,6 +139,7 @@ SELECT account_id, (created_at + 10800000) / {DAY_MS}, payer_id, 0, mccmnc, 'RUR
   sum(part_count), count(*), 0, 0, 0, 0, sum(charged_micros)
 FROM messages GROUP BY account_id, payer_id, mccmnc, (created_at + 10800000) / {DAY_MS}
 """
+_COLUMNS = [column.name for column in schema.totals.columns]
 
 
 async def fill(database: Database, *, messages: int, accounts: int, days: int) -> int:
@@ -166,9 +167,18 @@ async def fill(database: Database, *, messages: int, accounts: int, days: int) -
                 await connection.execute(text(_insert(table, rows, condition)), values)
     async with database.write() as connection:
         await connection.execute(text(_TOTALS))
+        await _add_months(connection)
         await _pay(connection, first_id)
     await _settle(database)
     return made[0].id
+
+
+async def _add_months(connection: AsyncConnection) -> None:
+    """The rows of the months, as the journal would have written them."""
+    rows = await connection.execute(text(f"SELECT {', '.join(_COLUMNS)} FROM totals"))
+    made = deltas.make_rows([{tuple(row[:6]): list(row[6:])} for row in rows])
+    months = [dict(zip(_COLUMNS, row, strict=True)) for row in made if row[1] < 0]
+    await connection.execute(schema.totals.insert(), months)
 
 
 async def _pay(connection: AsyncConnection, first_id: int) -> None:

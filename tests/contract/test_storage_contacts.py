@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 from tests.contract.rows import NOW
 
 from heliograph.domain.accounts import Account
@@ -17,6 +20,7 @@ from heliograph.services.contacts import Contacts, Groups
 from heliograph.services.registers import Registers
 from heliograph.storage import accounts
 from heliograph.storage.database import Database
+from heliograph.storage.schema_books import contact_blocks
 
 PHONE = ContactKind.PHONE
 
@@ -215,3 +219,79 @@ async def test_groups_as_recipients(book: Book, monkeypatch: pytest.MonkeyPatch)
         await accounts.change_settings(connection, book.other.id, {"fl[26]": "1"})
         child = await accounts.find_account(connection, book.other.id)
     assert await expand(child, f"G{number}") == phones
+
+
+def _words(chance: random.Random) -> str:
+    return " ".join(chance.choice(("anna", "Анна", "vera", "100%", "a_b", "q")) for _ in range(2))
+
+
+async def test_search_finds_what_looking_at_every_contact_would(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever was added, changed and deleted, in small steps through the blocks."""
+    monkeypatch.setattr("heliograph.storage.contact_search._FIRST_STEP", 1)
+    monkeypatch.setattr("heliograph.storage.contacts._MANY_NAMES", 5)
+    chance = random.Random(5)
+    first, second = [g.id for g in await book.contacts.groups(book.mine, PHONE)]
+    numbers = [str(79000000000 + n * 618_033_989 % 10**9) for n in range(300)]
+    for at in range(0, 300, 60):
+        rows = [(n, {"name": _words(chance), "last_name": "Li"}) for n in numbers[at : at + 60]]
+        await book.contacts.add(book.mine, PHONE, rows, group_ids=[first, second][: at % 3])
+        await book.contacts.add(book.other, PHONE, rows[:1])
+    for number in chance.sample(numbers, 80):
+        if chance.random() < 0.5:
+            await book.contacts.delete(book.mine, PHONE, number)
+        else:
+            fields = {"comments": _words(chance)}
+            await book.contacts.change(book.mine, PHONE, number, fields=fields)
+    everyone = await book.contacts.page(book.mine, PHONE, ContactFilter())
+    assert len(everyone) < 300
+    for part in ("anna ver", "АННА", "0%", "a_b", "q", "li", "7", numbers[7][4:9], "nobody", "%"):
+        wanted = part.casefold()
+        expected = [
+            each
+            for each in everyone
+            if any(
+                wanted in text.casefold()
+                for text in (each.address, each.name, each.comments, each.last_name)
+            )
+        ]
+        addresses = [each.address for each in expected]
+        assert await book.phones(search=part) == addresses, part
+        assert await book.phones(search=part, limit=7) == addresses[:7], part
+        if addresses:
+            after = {"after_id": expected[0].id}
+            assert await book.phones(search=part, **after) == addresses[1:], part
+        grouped = [each.address for each in expected if second in each.groups]
+        assert await book.phones(search=part, group_id=second) == grouped, part
+        alone = [each.address for each in expected if not each.groups]
+        assert await book.phones(search=part, group_id=0) == alone, part
+        assert await book.phones(search=part, full_name="l") == addresses, part
+        assert await book.phones(search=part, full_name="x") == [], part
+
+
+async def test_imports_at_the_same_time_are_all_found(book: Book) -> None:
+    """Their contacts lie in the same blocks."""
+
+    async def add(lane: int) -> None:
+        for at in range(20):
+            await book.add(f"7916{lane:03}{at:04}", name=f"name-{lane}-{at}")
+
+    await asyncio.gather(*(add(lane) for lane in range(4)))
+    for lane in range(4):
+        for at in range(20):
+            found = await book.phones(search=f"name-{lane}-{at}")
+            assert f"7916{lane:03}{at:04}" in found
+
+
+async def test_signatures_wear_out_and_are_made_anew(book: Book) -> None:
+    await book.add(*(f"7916000{at:04}" for at in range(64)))
+    for round in range(4):
+        rows = [(f"7916000{at:04}", {"comments": f"round {round} {at}"}) for at in range(64)]
+        await book.contacts.add(book.mine, PHONE, rows)
+    async with book.database.read() as connection:
+        query = select(func.max(func.length(contact_blocks.c.signature)))
+        assert await connection.scalar(query) < 1000
+        assert await connection.scalar(select(func.min(contact_blocks.c.left))) >= -64
+    assert await book.phones(search="round 3 63") == ["79160000063"]
+    assert await book.phones(search="round 2") == []

@@ -230,6 +230,11 @@ async def test_totals_count_what_was_written_and_only_once(books: Books) -> None
             connection, main, days=(19_675, 19_675), is_electronic=False
         )
         assert (sums.account_id, sums.sent, sums.spent_micros) == (child, 3, 15)
+        for days in ((19_662, 19_691), (0, 19_700), (19_675, 2_900_000)):  # whole months
+            asked = {"days": days, "is_electronic": False, "child_id": child}
+            assert await totals.sum_by_account(connection, main, **asked) == [sums]
+        asked = {"days": (0, 20_000), "is_electronic": False, "child_id": main}
+        assert not await totals.sum_by_account(connection, main, **asked)
         assert not await totals.sum_by_account(
             connection, main, days=(0, 19_674), is_electronic=False
         )
@@ -242,8 +247,11 @@ async def test_totals_count_what_was_written_and_only_once(books: Books) -> None
     async with books.database.write() as connection:
         await connection.execute(text("UPDATE totals SET delivered = delivered + 1"))
         ((subject, column, difference),) = await totals.audit(connection)
+        await connection.execute(text("UPDATE totals SET failed = failed + 2 WHERE day < 0"))
+        _, month = await totals.audit(connection)
     assert (column, difference) == ("delivered", 1)
     assert subject.startswith(f"account {child}, paid by {main}")
+    assert month == (f"account {child}, paid by {main}, RUR, months", "failed", 2)
 
 
 async def test_what_was_paid_in(books: Books) -> None:

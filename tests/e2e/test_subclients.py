@@ -137,7 +137,7 @@ def test_a_real_clients_way_to_create(server: Gateway) -> None:
         "user=asclient&password=Abcdef12&email=a@b.c&phone=79999999999&reseller=1&type=0"
         "&tariff=0&mintrf=0&add=1&fmt=3&op=1&fl2[24]=1&sender=ivan&fl[29]&login=alex&psw=123"
     )
-    made = server.request(f"/sys/users.php?{query.replace('a@b.c', 'a@b.cc')}", b"")
+    made = server.request(f"/sys/users.php?{query}", b"")
     assert made[0] == 200
     assert isinstance(json.loads(made[1])["id"], int)
     assert call(server, "balance", "asclient", "Abcdef12") == {"balance": "0.00"}
@@ -434,6 +434,11 @@ def test_forbidden_and_virtual_sending(server: Gateway) -> None:
     assert sent["cost"] == "0"
     seen = call(server, "status", "virtual", phone=PHONE, id=sent["id"])
     assert (seen["status"], seen["err"]) == (1, 200)
+    assert len(call(server, "get", "virtual", get_messages=1)) == 1
+    ask(server, "chg=1&user=virtual&fl2[1]=1")
+    wait_for(lambda: "error_code" in call(server, "get", "virtual", get_messages=1))
+    assert call(server, "get", "virtual", get_messages=1)["error_code"] == 3
+    assert call(server, "status", "virtual", phone=PHONE, id=sent["id"])["status"] == 1
     ask(server, "chg=1&user=virtual&fl2[10]=1")
     assert call(server, "balance", "virtual")["error_code"] == 2
     ask(server, "chg=1&user=virtual&fl2[10]=0")

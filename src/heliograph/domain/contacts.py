@@ -40,6 +40,9 @@ MAX_PAGE = 10_000
 # A group among the recipients of a message (send.php reference, 2.6).
 GROUP_REFERENCE = re.compile(r"[Gg](\d{1,18})", re.ASCII)
 
+# Sorts after every other text with the same beginning.
+_LAST_SIGN = "\U0010ffff"
+
 _EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,190}\.[^@\s,;<>\".]{2,63}")
 _BIRTHDAY = re.compile(r"(\d{2})\.(\d{2})\.(\d{4})", re.ASCII)
 _SEPARATORS = re.compile(r"[,;|\r\n\t]+")
@@ -106,6 +109,12 @@ class ContactFilter:
     search: str = ""
     after_id: int = 0
     limit: int = 1000
+
+    @property
+    def name_span(self) -> tuple[str, str]:
+        """The first `name_key` with the beginning `full_name`, and one after the last."""
+        beginning = " ".join(self.full_name.split()).casefold()
+        return beginning, beginning + _LAST_SIGN
 
 
 def normalise_address(kind: ContactKind, text: str) -> str | None:

@@ -13,6 +13,7 @@ from heliograph.services.documents import Documents
 from heliograph.services.history import History
 from heliograph.services.ids import Ids
 from heliograph.services.lookups import Lookups
+from heliograph.services.notices import BalanceNotices
 from heliograph.services.rentals import Rentals
 from heliograph.services.short_links import ShortLinks
 from heliograph.services.submit import Submit
@@ -36,6 +37,7 @@ class DataServices:
     rentals: Rentals
     arrivals: Arrivals
     documents: Documents
+    notices: BalanceNotices
 
     def start(self, submit: Submit) -> None:
         """Begins what happens without being asked; `submit` takes what is sent."""
@@ -43,9 +45,11 @@ class DataServices:
         self.rentals.start()
         self.documents.start()
         self.arrivals.start(submit)
+        self.notices.start(submit)
 
     async def stop(self) -> None:
         """Ends it, and writes what is in memory only."""
+        await self.notices.stop()
         await self.arrivals.stop()
         await self.documents.stop()
         await self.rentals.stop()
@@ -104,5 +108,8 @@ def open_data(
             written=written,
             numbers=config.calls.numbers,
             clock=clock,
+        ),
+        notices=BalanceNotices(
+            database=database, directory=directory, common_sender=config.sending.common_sender
         ),
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from calendar import monthrange
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 
 import structlog
@@ -217,7 +218,7 @@ class Documents:
             day=self._today().strftime("%d.%m.%Y"),
             currency=currency,
             seller=self._seller(issuer, language),
-            buyer=_party_of(subclient),
+            buyer=_buyer(subclient, language),
             lines=lines,
             tax_percent=company.tax_percent,
             period=tuple(day.strftime("%d.%m.%Y") for day in month or ()),
@@ -271,6 +272,16 @@ async def correct_document(
         period=original.period,
         corrects_id=original.id,
     )
+
+
+def _buyer(account: Account, language: str) -> Party:
+    """With the number of its contract, when it has one (`cntr`)."""
+    party = _party_of(account)
+    number = account.settings.get("cntr", "").strip()
+    if not number:
+        return party
+    contract = f"{'Договор' if language == 'ru' else 'Contract'} {number}"
+    return replace(party, details=(*party.details, contract))
 
 
 def _party_of(account: Account) -> Party:

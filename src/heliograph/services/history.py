@@ -49,7 +49,10 @@ class History:
         before_id: int | None = None,
         limit: int,
     ) -> list[Sent]:
-        """Messages newest first; the parameters are those of `storage.history.find_history`."""
+        """Messages newest first; the parameters are those of `storage.history.find_history`. None
+        for a sub-client that they are hidden from (`fl2[1]`)."""
+        if account.is_on("fl2[1]"):
+            return []
         async with self._database.snapshot() as connection:  # messages and parts of one moment
             ids = await find_history(
                 connection,

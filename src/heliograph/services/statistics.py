@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.currencies import Exchange
@@ -12,12 +15,16 @@ from heliograph.domain.refusals import Refusal
 from heliograph.services.directory import Directory
 from heliograph.storage import subclients, totals
 from heliograph.storage.database import Database
+from heliograph.storage.subclients import Child
+from heliograph.storage.totals import Sums
 
 __all__ = ["Selection", "Statistics", "SubclientDetail", "SubclientSums"]
 
 _DAY_MS = 86_400_000
 # Rows of one detailed answer: a year of a thousand sub-clients' days.
 _MAX_DETAILS = 200_000
+# More of them are made into an answer by a thread.
+_MANY_ROWS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +50,7 @@ class SubclientSums:
     """One sub-client: messages sent, what they cost, what was paid in (less what was taken back),
     all amounts in micros of `currency`."""
 
-    account: Account
+    account: Child
     currency: str
     sent: int
     spent_micros: int
@@ -54,7 +61,7 @@ class SubclientSums:
 class SubclientDetail:
     """The messages of one sub-client on one day, of one type, to one network."""
 
-    account: Account
+    account: Child
     currency: str
     day: int
     type: int
@@ -111,15 +118,21 @@ class Statistics:
         """
         span_ms = tuple(day * _DAY_MS - self._zone_ms for day in _after_last(selection.days))
         async with self._database.snapshot() as connection:
-            found = _select(await subclients.list_children(connection, main.id), selection)
+            found = await _select(connection, main.id, selection)
             if isinstance(found, Refusal):
                 return found
+            child_id = found[0].id if len(found) == 1 else 0
             sums = await totals.sum_by_account(
-                connection, main.id, days=selection.days, is_electronic=selection.is_electronic
+                connection,
+                main.id,
+                child_id=child_id,
+                days=selection.days,
+                is_electronic=selection.is_electronic,
             )
             paid = await totals.paid_in(
                 connection,
                 main.id,
+                child_id=child_id,
                 span_ms=(span_ms[0], span_ms[1]),
                 is_electronic=selection.is_electronic,
             )
@@ -127,15 +140,16 @@ class Statistics:
         spent: dict[int, int] = defaultdict(int)
         paid_in: dict[int, int] = defaultdict(int)
         currency_of = self._currencies(main, found, selection)
+        convert = self._converter()
         for each in sums:
             if each.account_id in currency_of:
                 sent[each.account_id] += each.sent
-                convert = self._converter(each.currency, currency_of[each.account_id])
-                spent[each.account_id] += convert(each.spent_micros)
+                spent[each.account_id] += convert(
+                    each.spent_micros, each.currency, currency_of[each.account_id]
+                )
         for account_id, currency, micros in paid:
             if account_id in currency_of:
-                convert = self._converter(currency, currency_of[account_id])
-                paid_in[account_id] += convert(micros)
+                paid_in[account_id] += convert(micros, currency, currency_of[account_id])
         return [
             SubclientSums(
                 account=each,
@@ -154,21 +168,32 @@ class Statistics:
         rows than one answer may have: ask for fewer days).
         """
         async with self._database.snapshot() as connection:
-            found = _select(await subclients.list_children(connection, main.id), selection)
+            found = await _select(connection, main.id, selection)
             if isinstance(found, Refusal):
                 return found
             rows = await totals.detail(
                 connection,
                 main.id,
+                child_id=found[0].id if len(found) == 1 else 0,
                 days=selection.days,
                 is_electronic=selection.is_electronic,
                 limit=_MAX_DETAILS + 1,
             )
         if len(rows) > _MAX_DETAILS:
             return Refusal.NOT_ALLOWED
-        by_id = {account.id: account for account in found}
+        if len(rows) > _MANY_ROWS:  # by a thread: it would hold up everybody else's requests
+            details = await asyncio.to_thread(self._build_details, main, found, selection, rows)
+        else:
+            details = self._build_details(main, found, selection, rows)
+        return details or Refusal.NOT_FOUND
+
+    def _build_details(
+        self, main: Account, found: Iterable[Child], selection: Selection, rows: list[Sums]
+    ) -> list[SubclientDetail]:
+        by_id = {child.id: child for child in found}
         currency_of = self._currencies(main, found, selection)
-        details = [
+        convert = self._converter()
+        return [
             SubclientDetail(
                 account=by_id[each.account_id],
                 currency=currency_of[each.account_id],
@@ -176,43 +201,51 @@ class Statistics:
                 type=each.type,
                 mccmnc=each.mccmnc,
                 sent=each.sent,
-                spent_micros=self._converter(each.currency, currency_of[each.account_id])(
-                    each.spent_micros
+                spent_micros=convert(
+                    each.spent_micros, each.currency, currency_of[each.account_id]
                 ),
             )
             for each in rows
             if each.account_id in by_id
         ]
-        return details or Refusal.NOT_FOUND
 
     @staticmethod
-    def _currencies(
-        main: Account, found: Iterable[Account], selection: Selection
-    ) -> dict[int, str]:
+    def _currencies(main: Account, found: Iterable[Child], selection: Selection) -> dict[int, str]:
         is_mains = selection.in_mains_currency
         return {each.id: main.currency if is_mains else each.currency for each in found}
 
-    def _converter(self, currency: str, shown: str) -> Callable[[int], int]:
-        """From the currency that something was paid in to the one that is shown, at the present
-        rate."""
-        return Exchange.between(currency, shown, self._directory.currency_rates).taken_for
+    def _converter(self) -> Callable[[int, str, str], int]:
+        """(micros, from the currency that something was paid in, to the one that is shown) ->
+        micros, at the rates of now."""
+        rates = self._directory.currency_rates
+        known: dict[tuple[str, str], Callable[[int], int]] = {}
+
+        def convert(micros: int, paid: str, shown: str) -> int:
+            if paid == shown:
+                return micros
+            if (paid, shown) not in known:
+                known[paid, shown] = Exchange.between(paid, shown, rates).taken_for
+            return known[paid, shown](micros)
+
+        return convert
 
 
 def _after_last(days: tuple[int, int]) -> tuple[int, int]:
     return days[0], days[1] + 1
 
 
-def _select(children: list[Account], selection: Selection) -> list[Account] | Refusal:
+async def _select(
+    connection: AsyncConnection, main_id: int, selection: Selection
+) -> list[Child] | Refusal:
     if selection.login:
-        found = [each for each in children if each.login == selection.login]
+        found = await subclients.list_children(connection, main_id, login=selection.login)
         return found or Refusal.NO_SUCH_ACCOUNT
     if selection.account_id:
-        found = [each for each in children if each.id == selection.account_id]
-    else:
-        found = [
-            each
-            for each in children
-            if selection.has_balance is None
-            or each.kind.shares_balance is not selection.has_balance
-        ]
+        found = await subclients.list_children(connection, main_id, account_id=selection.account_id)
+        return found or Refusal.NOT_FOUND
+    found = [
+        each
+        for each in await subclients.list_children(connection, main_id)
+        if selection.has_balance is None or each.kind.shares_balance is not selection.has_balance
+    ]
     return found or Refusal.NOT_FOUND

@@ -5,14 +5,14 @@ It is made when somebody first asks for it, and stays away when its owner has de
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.storage.schema_books import beginnings
 from heliograph.storage.sets import is_sqlite
 
-__all__ = ["begin", "has_begun"]
+__all__ = ["begin", "forget", "has_begun", "list_begun"]
 
 
 async def has_begun(connection: AsyncConnection, account_id: int, what: str) -> bool:
@@ -31,3 +31,17 @@ async def begin(connection: AsyncConnection, account_id: int, what: str) -> bool
     statement = insert(beginnings).values(account_id=account_id, what=what)
     done = await connection.execute(statement.on_conflict_do_nothing())
     return bool(done.rowcount)
+
+
+async def forget(connection: AsyncConnection, account_id: int, what: str) -> None:
+    """Lets the account be given `what` once more."""
+    await connection.execute(
+        delete(beginnings).where(beginnings.c.account_id == account_id, beginnings.c.what == what)
+    )
+
+
+async def list_begun(connection: AsyncConnection, what: str) -> set[int]:
+    """Ids of all accounts that were given `what`."""
+    return set(
+        await connection.scalars(select(beginnings.c.account_id).where(beginnings.c.what == what))
+    )

@@ -33,7 +33,8 @@ from heliograph.domain.contacts import (
     name_key,
     search_key,
 )
-from heliograph.storage import contact_groups
+from heliograph.storage import contact_groups, contact_search
+from heliograph.storage.schema_books import contact_groups as groups
 from heliograph.storage.schema_books import contact_members, contacts
 from heliograph.storage.sets import is_sqlite, joined
 
@@ -53,8 +54,6 @@ _WRITTEN = ("address", *CONTACT_FIELDS, "name_key", "search_key")
 # A name that fits more contacts than this is looked for along the page instead of in the index of
 # names: then so many fit that a page fills quickly.
 _MANY_NAMES = 5_000
-# Sorts after every other text with the same beginning.
-_LAST_SIGN = "\U0010ffff"
 
 
 class AddressTaken(ValueError):
@@ -100,10 +99,13 @@ async def put_contacts(
     """
     known = await _stored_fields(connection, account_id, kind, list(rows))
     lines = []
+    search_keys: dict[str, str] = {}
     for address, fields in rows.items():
         merged = {**known.get(address, {}), **fields, "address": address}
         merged["name_key"], merged["search_key"] = _keys(merged)
         lines.append([merged.get(name, "") for name in _WRITTEN])
+        if known.get(address, {}).get("search_key") != merged["search_key"]:
+            search_keys[address] = merged["search_key"]
     statement = _UPSERT_SQLITE if is_sqlite(connection) else _UPSERT_POSTGRESQL
     done = await connection.execute(
         statement,
@@ -120,6 +122,8 @@ async def put_contacts(
         if old:
             await contact_groups.leave_groups(connection, old)
         await contact_groups.join_groups(connection, [*old, *fresh], group_ids)
+    changed = {ids[address]: search_key for address, search_key in search_keys.items()}
+    await contact_search.refresh(connection, account_id, kind, changed)
     return ids
 
 
@@ -142,9 +146,12 @@ async def change_contact(
     group_ids: Sequence[int] | None = None,
 ) -> None:
     """Changes the given fields of a contact, its address and its groups. Raises AddressTaken."""
+    owner = (contacts.c.account_id, contacts.c.kind)
     row = (
         await connection.execute(
-            select(contacts.c.address, *_FIELDS).where(contacts.c.id == contact_id)
+            select(*owner, contacts.c.address, *_FIELDS)
+            .where(contacts.c.id == contact_id)
+            .with_for_update()
         )
     ).one()
     merged = {**row._asdict(), **fields}
@@ -161,6 +168,9 @@ async def change_contact(
     if group_ids is not None:
         await contact_groups.leave_groups(connection, [contact_id])
         await contact_groups.join_groups(connection, [contact_id], group_ids)
+    await contact_search.refresh(
+        connection, row.account_id, ContactKind(row.kind), {contact_id: merged["search_key"]}
+    )
 
 
 async def copy_contact(
@@ -186,7 +196,13 @@ async def copy_contact(
 async def delete_contact(connection: AsyncConnection, contact_id: int) -> None:
     """Deletes a contact and takes it out of its groups."""
     await contact_groups.leave_groups(connection, [contact_id])
-    await connection.execute(delete(contacts).where(contacts.c.id == contact_id))
+    done = await connection.execute(
+        delete(contacts)
+        .where(contacts.c.id == contact_id)
+        .returning(contacts.c.account_id, contacts.c.kind)
+    )
+    for account_id, kind in done.all():
+        await contact_search.refresh(connection, account_id, ContactKind(kind), {contact_id: None})
 
 
 async def list_contacts(
@@ -244,28 +260,30 @@ async def _page_of_ids(
     owned = _owned(account_id, kind)
     id: ColumnElement[int] = contacts.c.id
     conditions: list[ColumnElement[bool]] = [*owned]
+    is_rare = False
     if wanted.address:
         conditions.append(contacts.c.address == wanted.address)
     if wanted.search:
         place = func.instr if is_sqlite(connection) else func.strpos
         conditions.append(place(contacts.c.search_key, wanted.search.casefold()) > 0)
     if wanted.full_name:
-        beginning = " ".join(wanted.full_name.split()).casefold()
-        named = (
-            contacts.c.name_key >= beginning,
-            contacts.c.name_key < beginning + _LAST_SIGN,
-        )
+        first, last = wanted.name_span
+        named = (contacts.c.name_key >= first, contacts.c.name_key < last)
         some = select(literal_column("1", Integer)).where(*owned, *named).limit(_MANY_NAMES + 1)
         count = await connection.scalar(select(func.count()).select_from(some.subquery()))
         if not count:
             return []
+        is_rare = count <= _MANY_NAMES
         # What is computed is looked for in no index: so the other condition leads.
-        if count > _MANY_NAMES:
+        if not is_rare:
             key = func.coalesce(contacts.c.name_key, "")
-            named = (key >= beginning, key < beginning + _LAST_SIGN)
+            named = (key >= first, key < last)
         else:
             id = func.coalesce(contacts.c.id, 0)
         conditions += named
+    is_rare = is_rare or bool(wanted.address)
+    if wanted.search and not (is_rare or await _is_small(connection, wanted.group_id)):
+        return await contact_search.find_ids(connection, account_id, kind, wanted)
     query = select(contacts.c.id).where(*conditions, id > wanted.after_id)
     if wanted.group_id:
         member = contact_members.c
@@ -280,13 +298,19 @@ async def _page_of_ids(
     return list((await connection.execute(query.limit(wanted.limit))).scalars())
 
 
+async def _is_small(connection: AsyncConnection, group_id: int | None) -> bool:
+    """Whether it is quicker to look at every contact of the group."""
+    size = await connection.scalar(select(groups.c.size).where(groups.c.id == (group_id or 0)))
+    return size is not None and size <= _MANY_NAMES
+
+
 async def _stored_fields(
     connection: AsyncConnection, account_id: int, kind: ContactKind, addresses: Sequence[str]
 ) -> dict[str, dict[str, str]]:
     rows = await connection.execute(
-        select(contacts.c.address, *_FIELDS).where(
-            *_owned(account_id, kind), joined(connection, contacts.c.address, addresses)
-        )
+        select(contacts.c.address, contacts.c.search_key, *_FIELDS)
+        .where(*_owned(account_id, kind), joined(connection, contacts.c.address, addresses))
+        .with_for_update()
     )
     found: dict[str, dict[str, str]] = defaultdict(dict)
     for row in rows:

@@ -5,10 +5,15 @@ The rows themselves and what is read from them are in `totals`.
 
 from __future__ import annotations
 
+from calendar import timegm
 from collections.abc import Iterable
+from functools import lru_cache
+from time import gmtime
 from typing import Any
 
 __all__ = [
+    "ANY_NETWORK",
+    "ANY_TYPE",
     "CHARGED",
     "DELETED",
     "DELIVERED",
@@ -23,6 +28,8 @@ __all__ = [
     "add_end",
     "add_message",
     "make_rows",
+    "month_of",
+    "spans_of",
 ]
 
 # (account_id, day, payer_id, type, mccmnc, currency)
@@ -33,6 +40,9 @@ Deltas = dict[TotalKey, list[int]]
 # The columns after the key, in the order of the table.
 MESSAGES, PARTS, DELIVERED, FAILED, REFUSED, DELETED, OPEN, CHARGED = range(8)
 _ZEROS = (0,) * 8
+# In rows of months.
+ANY_TYPE, ANY_NETWORK = -1, ""
+_DAY_S = 86_400
 
 
 def add_delta(deltas: Deltas, key: TotalKey, column: int, amount: int) -> None:
@@ -69,15 +79,46 @@ def add_end(deltas: Deltas, end: tuple[TotalKey, int], price_micros: int, charge
 
 
 def make_rows(gathered: Iterable[Deltas]) -> list[tuple[Any, ...]]:
-    """Rows of ADD_TOTALS, one for each key, in the order of keys: so two nodes never wait for each
-    other in a circle."""
+    """Rows of ADD_TOTALS, one for each key and month, in the order of keys: so two nodes never
+    wait for each other in a circle."""
     merged: Deltas = {}
     for deltas in gathered:
         for key, row in deltas.items():
-            known = merged.get(key)
-            if known is None:
-                merged[key] = row[:]
-            else:
-                for index, amount in enumerate(row):
-                    known[index] += amount
+            account_id, day, payer_id, _, _, currency = key
+            month = (account_id, month_of(day), payer_id, ANY_TYPE, ANY_NETWORK, currency)
+            for each in (key, month):
+                known = merged.get(each)
+                if known is None:
+                    merged[each] = row[:]
+                else:
+                    for index, amount in enumerate(row):
+                        known[index] += amount
     return [(*key, *merged[key]) for key in sorted(merged)]
+
+
+@lru_cache(maxsize=64)
+def month_of(day: int) -> int:
+    """What stands for the day in the row of its month: the later the month, the smaller."""
+    moment = gmtime(day * _DAY_S)
+    return -(moment.tm_year * 12 + moment.tm_mon - 1)
+
+
+def spans_of(days: tuple[int, int]) -> list[tuple[int, int]]:
+    """The days from the first to the last one as few rows: spans of days and of whole months."""
+    first, last = days
+    month, after = month_of(first), month_of(last + 1)
+    if _first_day(month) < first:
+        month -= 1
+    if month <= after:  # no whole month
+        return [days]
+    spans = [(after + 1, month)]
+    if first < _first_day(month):
+        spans.append((first, _first_day(month) - 1))
+    if _first_day(after) <= last:
+        spans.append((_first_day(after), last))
+    return spans
+
+
+def _first_day(month: int) -> int:
+    year, number = divmod(-month, 12)
+    return timegm((year, number + 1, 1, 0, 0, 0)) // _DAY_S

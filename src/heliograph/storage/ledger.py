@@ -18,6 +18,7 @@ from heliograph.domain.ledger import TransferKind, owner_of_purse
 from heliograph.storage import counters, currencies
 from heliograph.storage.accounts import NoSuchAccount
 from heliograph.storage.schema import accounts, balances, messages, moves, transfers
+from heliograph.storage.sets import joined
 
 __all__ = [
     "AuditReport",
@@ -32,6 +33,7 @@ __all__ = [
     "move",
     "pay",
     "read_balance",
+    "read_balances",
     "redenominate",
 ]
 
@@ -93,6 +95,16 @@ async def read_balance(connection: AsyncConnection, purse_id: int) -> tuple[int,
     if row is None:
         raise NoSuchAccount(f"there is no account {purse_id}")
     return row.balance_micros, row.credit_micros
+
+
+async def read_balances(connection: AsyncConnection, purse_ids: Sequence[int]) -> dict[int, int]:
+    """Balances in micros by purse; those that are not there are left out."""
+    rows = await connection.execute(
+        select(balances.c.purse_id, balances.c.balance_micros).where(
+            joined(connection, balances.c.purse_id, purse_ids)
+        )
+    )
+    return {row[0]: row[1] for row in rows.all()}
 
 
 async def lock(connection: AsyncConnection, *purse_ids: int) -> None:

@@ -82,6 +82,26 @@ contacts = Table(
     Index("ix_contacts_name_key", "account_id", "kind", "name_key"),
 )
 
+contact_blocks = Table(  # what is in the contacts of 64 neighbouring ids, see contact_search
+    "contact_blocks",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    Column("block", BigInteger, primary_key=True, autoincrement=False),  # id >> 6
+    Column("signature", LargeBinary, nullable=False),
+    Column("left", Integer, nullable=False),  # contacts that may change before it is made anew
+    sqlite_with_rowid=False,
+)
+
+contact_texts = Table(  # of the contacts of a block: apart, as most searches look at few of them
+    "contact_texts",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+    Column("block", BigInteger, primary_key=True, autoincrement=False),
+    Column("texts", Text, nullable=False),
+)
+
 contact_members = Table(
     "contact_members",
     metadata,

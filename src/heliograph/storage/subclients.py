@@ -7,6 +7,7 @@ of them goes through here and is carried down to all that depends on it, in the 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Unpack
 
 from sqlalchemy import func, select, update
@@ -20,6 +21,7 @@ from heliograph.storage.schema import accounts as table
 from heliograph.storage.sets import among
 
 __all__ = [
+    "Child",
     "CurrencyInUse",
     "InDebt",
     "TooDeep",
@@ -119,9 +121,31 @@ async def change_money(
         await _settle(connection, [account.id])
 
 
-async def list_children(connection: AsyncConnection, account_id: int) -> list[Account]:
-    """The sub-clients of an account, in the order of their ids; not those below them."""
-    return await accounts.load_accounts(connection, table.c.parent_id == account_id)
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What lists show of a sub-client."""
+
+    id: int
+    login: str
+    kind: AccountKind
+    currency: str
+
+
+async def list_children(
+    connection: AsyncConnection, parent_id: int, *, login: str = "", account_id: int = 0
+) -> list[Child]:
+    """The sub-clients of an account, in the order of their ids; not those below them. With `login`
+    or `account_id` given: that one."""
+    query = select(table.c.id, table.c.login, table.c.kind, table.c.currency)
+    query = query.where(table.c.parent_id == parent_id).order_by(table.c.id)
+    if login:
+        query = query.where(table.c.login == login)
+    if account_id:
+        query = query.where(table.c.id == account_id)
+    return [
+        Child(id, name, AccountKind(kind), currency)
+        for id, name, kind, currency in (await connection.execute(query)).all()
+    ]
 
 
 async def count_children(connection: AsyncConnection, account_id: int) -> int:

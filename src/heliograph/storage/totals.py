@@ -6,18 +6,23 @@ are alike, and `audit` proves them against the messages.
 
 A message is counted on the day on which it was accepted. With its end it moves from the open ones
 to one of four groups, and what it had reserved becomes what it cost.
+
+Every message is counted a second time in the row of its *month*, where types and networks are
+together: a question about half a year of a thousand sub-clients reads six thousand rows instead of
+a million. Such a row has the number of its month, negative, in place of the day.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.messages import MessageState
-from heliograph.storage.deltas import DELETED, DELIVERED, FAILED, REFUSED
+from heliograph.storage.deltas import DELETED, DELIVERED, FAILED, REFUSED, spans_of
 from heliograph.storage.schema import accounts, moves, totals, transfers
 
 __all__ = [
@@ -66,17 +71,29 @@ _SPENT = func.sum(totals.c.open_micros + totals.c.charged_micros)
 
 
 async def sum_by_account(
-    connection: AsyncConnection, parent_id: int, *, days: tuple[int, int], is_electronic: bool
+    connection: AsyncConnection,
+    parent_id: int,
+    *,
+    child_id: int = 0,
+    days: tuple[int, int],
+    is_electronic: bool,
 ) -> list[Sums]:
-    """The sub-clients' totals from the first to the last day; those without any are left out."""
-    rows = await connection.execute(
-        select(totals.c.account_id, totals.c.currency, _SENT, _SPENT)
-        .where(*_conditions(parent_id, days, is_electronic=is_electronic))
-        .group_by(totals.c.account_id, totals.c.currency)
-    )
+    """The sub-clients' totals from the first to the last day; those without any are left out.
+    `child_id`: of this one only."""
+    found: dict[tuple[int, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    # One by one: no engine looks for several spans of one index at once.
+    for span in spans_of(days):
+        rows = await connection.execute(
+            select(totals.c.account_id, totals.c.currency, _SENT, _SPENT)
+            .where(*_conditions(parent_id, child_id, span, is_electronic=is_electronic))
+            .group_by(totals.c.account_id, totals.c.currency)
+        )
+        for id, currency, sent, spent in rows.all():
+            before = found[id, currency]
+            found[id, currency] = before[0] + int(sent), before[1] + int(spent)
     return [
-        Sums(account_id=id, currency=currency, sent=int(sent), spent_micros=int(spent))
-        for id, currency, sent, spent in rows
+        Sums(account_id=id, currency=currency, sent=sent, spent_micros=spent)
+        for (id, currency), (sent, spent) in found.items()
     ]
 
 
@@ -84,6 +101,7 @@ async def detail(
     connection: AsyncConnection,
     parent_id: int,
     *,
+    child_id: int = 0,
     days: tuple[int, int],
     is_electronic: bool,
     limit: int,
@@ -98,7 +116,7 @@ async def detail(
     )
     rows = await connection.execute(
         select(*keys, _SENT, _SPENT)
-        .where(*_conditions(parent_id, days, is_electronic=is_electronic))
+        .where(*_conditions(parent_id, child_id, days, is_electronic=is_electronic))
         .group_by(*keys)
         .having(_SENT > 0)
         .order_by(*keys)
@@ -114,24 +132,38 @@ async def detail(
             sent=int(row[5]),
             spent_micros=int(row[6]),
         )
-        for row in rows
+        for row in rows.all()
     ]
 
 
-def _conditions(parent_id: int, days: tuple[int, int], *, is_electronic: bool) -> list[Any]:
-    children = select(accounts.c.id).where(accounts.c.parent_id == parent_id)
+def _conditions(
+    parent_id: int, child_id: int, days: tuple[int, int], *, is_electronic: bool
+) -> list[Any]:
     return [
-        totals.c.account_id.in_(children),
+        totals.c.account_id.in_(
+            select(accounts.c.id).where(*_children(accounts, parent_id, child_id))
+        ),
         totals.c.day >= days[0],
         totals.c.day <= days[1],
         totals.c.payer_id < 0 if is_electronic else totals.c.payer_id > 0,
     ]
 
 
+def _children(table: Any, parent_id: int, child_id: int) -> list[ColumnElement[bool]]:
+    conditions = [table.c.parent_id == parent_id]
+    return [*conditions, table.c.id == child_id] if child_id else conditions
+
+
 async def paid_in(
-    connection: AsyncConnection, parent_id: int, *, span_ms: tuple[int, int], is_electronic: bool
+    connection: AsyncConnection,
+    parent_id: int,
+    *,
+    child_id: int = 0,
+    span_ms: tuple[int, int],
+    is_electronic: bool,
 ) -> list[tuple[int, str, int]]:
-    """What was paid to the sub-clients in [from, to): (account, currency, micros).
+    """What was paid to the sub-clients in [from, to): (account, currency, micros). `child_id`: to
+    this one only.
 
     Payments, and moves between them and accounts that are not their own sub-clients; what was
     taken back counts against it.
@@ -139,10 +171,11 @@ async def paid_in(
     sign = -1 if is_electronic else 1
     child = accounts.alias("child")
     other = accounts.alias("other")
+    children = _children(child, parent_id, child_id)
     queries = [
         select(child.c.id, child.c.currency, func.sum(transfers.c.effect_micros))
         .join(transfers, transfers.c.purse_id == sign * child.c.id)
-        .where(child.c.parent_id == parent_id, transfers.c.kind == 4, *_within(transfers, span_ms))
+        .where(*children, transfers.c.kind == 4, *_within(transfers, span_ms))
         .group_by(child.c.id, child.c.currency)
     ]
     for mine, currency, amount, theirs, effect in (
@@ -154,7 +187,7 @@ async def paid_in(
             .join(moves, mine == sign * child.c.id)
             .join(other, other.c.id == func.abs(theirs))
             .where(
-                child.c.parent_id == parent_id,
+                *children,
                 other.c.parent_id != child.c.id,
                 theirs != mine,
                 *_within(moves, span_ms),
@@ -190,13 +223,22 @@ _DIFFERENCES = ", ".join(f"sum({name})" for name, _ in _COUNTED)
 # The day is left out: the zone of the installation may have been changed meanwhile.
 _AUDIT = (
     f"SELECT account_id, payer_id, type, mccmnc, {_DIFFERENCES} FROM ("
-    f"SELECT account_id, payer_id, type, mccmnc, {_NAMES} FROM totals UNION ALL "
+    f"SELECT account_id, payer_id, type, mccmnc, {_NAMES} FROM totals WHERE day >= 0 UNION ALL "
     "SELECT m.account_id, m.payer_id, s.type, m.mccmnc, "
     + ", ".join(f"-({sql})" for _, sql in _COUNTED)
     + " FROM messages m JOIN submissions s ON s.id = m.submission_id) AS counted "
     "GROUP BY account_id, payer_id, type, mccmnc HAVING "
     + " OR ".join(f"sum({name}) <> 0" for name, _ in _COUNTED)
     + " ORDER BY account_id, payer_id, type, mccmnc"
+)
+
+# Months have one row for all types and networks.
+_AUDIT_OF_MONTHS = (
+    "SELECT account_id, payer_id, currency, '', "
+    + ", ".join(f"sum(CASE WHEN day < 0 THEN {name} ELSE -{name} END)" for name, _ in _COUNTED)
+    + " FROM totals GROUP BY account_id, payer_id, currency HAVING "
+    + " OR ".join(f"sum(CASE WHEN day < 0 THEN {n} ELSE -{n} END) <> 0" for n, _ in _COUNTED)
+    + " ORDER BY account_id, payer_id, currency"
 )
 
 
@@ -206,9 +248,12 @@ async def audit(connection: AsyncConnection, *, limit: int = 100) -> list[tuple[
     `connection`: of `Database.snapshot()`, so that work may go on.
     """
     found: list[tuple[str, str, int]] = []
-    for row in await connection.execute(text(f"{_AUDIT} LIMIT {limit}")):
-        subject = f"account {row[0]}, paid by {row[1]}, type {row[2]}, network {row[3] or '-'}"
-        for (name, _), difference in zip(_COUNTED, row[4:], strict=True):
-            if difference:
-                found.append((subject, name, int(difference)))
+    for statement, kinds in ((_AUDIT, "type {2}, network {3}"), (_AUDIT_OF_MONTHS, "{2}, months")):
+        for row in await connection.execute(text(f"{statement} LIMIT {limit}")):
+            subject = f"account {row[0]}, paid by {row[1]}, " + kinds.format(
+                *row[:3], row[3] or "-"
+            )
+            for (name, _), difference in zip(_COUNTED, row[4:], strict=True):
+                if difference:
+                    found.append((subject, name, int(difference)))
     return found[:limit]

@@ -44,7 +44,7 @@ async def child_of(rig: Rig, login: str = "child", **settings: str) -> Account:
 
 async def test_numbers_have_no_gaps(tmp_path: Path) -> None:
     async with open_rig(tmp_path, "company.name=ACME") as rig:
-        child = await child_of(rig, fio="Ivan", props="INN 1\nMoscow")
+        child = await child_of(rig, fio="Ivan", props="INN 1\nMoscow", cntr="7/26")
         service = documents_of(rig)
         made = await asyncio.gather(
             *(service.invoice(rig.account, child, n * 1_000_000) for n in range(1, 21))
@@ -53,7 +53,9 @@ async def test_numbers_have_no_gaps(tmp_path: Path) -> None:
         first = await service.find(rig.account, child, DocumentKind.INVOICE, number=1)
         assert first is not None
         assert first.content.seller.name == "ACME"
-        assert first.content.buyer == Party(name="Ivan", details=("INN 1", "Moscow"))
+        assert first.content.buyer == Party(
+            name="Ivan", details=("INN 1", "Moscow", "Договор 7/26")
+        )
         # What is issued stays as it is, whatever becomes of the parties.
         await administration.change_settings(rig.runtime.database, "child", {"fio": "Petr"})
         await rig.runtime.directory.refresh_if_changed()

@@ -152,7 +152,7 @@ def _read_order(call: Call) -> CampaignOrder:
         max_runs=read_number(fields, "rptn", _MAX_RUNS),
         text2=_check_text2(fields.get("mes2", "")),
         sender2=check_sender(sender2) if sender2 else None,
-        repeats=read_flags(fields, "fl").get(5, False),
+        repeats=read_flags(fields, "fl").get(5, call.account.is_on("fl[5]")),
         wants_cost=bool(read_number(fields, "cost", 3)),
         zone=_read_zone(fields),
     )

@@ -128,7 +128,8 @@ def write_xml(name: str, value: Value, *, item: str = "item") -> str:
 def _flat(value: Value) -> str:
     """A value inside a line of text or numbers: line breaks become spaces, commas stay."""
     if isinstance(value, str):
-        return _LINE_BREAK.sub(" ", value)
+        # A quick look first: lists have thousands of values, and hardly ever a line break.
+        return value if value.isprintable() else _LINE_BREAK.sub(" ", value)
     if isinstance(value, int):
         return str(int(value))
     if isinstance(value, Mapping):

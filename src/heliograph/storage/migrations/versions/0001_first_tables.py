@@ -21,7 +21,9 @@ def upgrade() -> None:
     _create_campaign_sources()
     _create_campaigns()
     _create_connectors()
+    _create_contact_blocks()
     _create_contact_members()
+    _create_contact_texts()
     _create_counters()
     _create_currencies()
     _create_day_counts()
@@ -246,6 +248,19 @@ def _create_connectors() -> None:
     )
 
 
+def _create_contact_blocks() -> None:
+    op.create_table(
+        "contact_blocks",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.Column("left", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "kind", "block", name=op.f("pk_contact_blocks")),
+        sqlite_with_rowid=False,
+    )
+
+
 def _create_contact_members() -> None:
     op.create_table(
         "contact_members",
@@ -255,6 +270,17 @@ def _create_contact_members() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_contact_members_contact", "contact_members", ["contact_id"], unique=False)
+
+
+def _create_contact_texts() -> None:
+    op.create_table(
+        "contact_texts",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("texts", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "kind", "block", name=op.f("pk_contact_texts")),
+    )
 
 
 def _create_counters() -> None:
