@@ -40,6 +40,11 @@ QUIET_S = 10.0
 FLOOR_S = 0.05
 # What caches and pools may add once they are warm.
 MEMORY_MB = 60
+# Messages whose receipts may be repeated are kept in memory, up to a bound. A long run fills it
+# first, so that only what grows without a bound is seen to grow.
+LONG_RUN_S = 300
+KEPT_MESSAGES = 60_000
+WINDOW = 200
 
 
 def resident_mb(pid: int) -> float:
@@ -84,6 +89,17 @@ class Neighbour:
                 await asyncio.sleep(NEIGHBOUR_PAUSE_S)
         finally:
             await esme.close()
+
+
+async def fill(port: int, count: int) -> None:
+    """Sends so many messages, a window at a time."""
+    esme = await Esme.bind(port, "neighbour", PASSWORD)
+    pdu = SubmitSm(source_addr="good", destination_addr="79161234567", short_message=b"filling")
+    for last in range(WINDOW, count + WINDOW, WINDOW):
+        esme.write(b"".join(encode(pdu, last - n) for n in reversed(range(WINDOW))))
+        await esme.find(lambda p, n=last: p.sequence_number == n, timeout_s=60)
+        esme.log.clear()
+    await esme.close()
 
 
 async def attack(port: int, rng: random.Random, until: float) -> int:
@@ -133,6 +149,8 @@ async def watch(pid: int, memory: list[float]) -> None:
 
 
 async def run(gateway: Gateway, seconds: float, seed: int) -> None:
+    if seconds >= LONG_RUN_S:
+        await fill(gateway.smpp, KEPT_MESSAGES)
     rounds = max(1, round(seconds / ROUND_S))
     neighbour = Neighbour(gateway.smpp)
     behaving = asyncio.create_task(neighbour.behave())
