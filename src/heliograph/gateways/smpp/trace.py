@@ -85,7 +85,9 @@ def _fields(pdu: Pdu) -> dict[str, Any]:
     for name in _FIELDS:
         value = getattr(pdu, name, None)
         if value not in (None, "", 0):
-            found[name] = _hide(value) if isinstance(value, str) else value
+            if isinstance(value, str):
+                value = _hide(value) if name.endswith("_addr") else mask(value)
+            found[name] = value
     for tag, value in getattr(pdu, "tlvs", ()):
         found[f"tlv_{tag:04x}"] = f"{len(value)} octets"
     return found
