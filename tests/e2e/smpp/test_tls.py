@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,7 +57,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory, files: Files) -> Iterator[
         tmp_path_factory.mktemp("data"),
         "limits.enforce=false",
         "limits.duplicates=false",
-        "smpp.tls_listen=127.0.0.1:0",
+        "smpp.tls_listen=127.0.0.1:0, 127.0.0.1:0",
         f"smpp.tls_certificate={files.certificate}",
         f"smpp.tls_key={files.key}",
         f"smpp.tls_client_ca={files.client_ca}",
@@ -135,6 +136,16 @@ async def test_an_authority_of_clients_is_added(secured: Gateway, files: Files) 
     files.trust(files.client_authority, newcomer)
     await eventually(lambda: may_bind(secured, context))
     assert await may_bind(secured, files.context(files.client_authority))
+
+
+async def test_every_listener_of_a_list(secured: Gateway, files: Files) -> None:
+    ports = re.findall(r"listening on smpps://127\.0\.0\.1:(\d+)", secured.output.read_text())
+    assert len(set(ports)) == 2
+    for port in ports:
+        context = files.context(files.client_authority)
+        esme = await Esme.bind(int(port), LOGIN, PASSWORD, tls=context)
+        assert (await esme.ask(message())).command_status == 0
+        await esme.close()
 
 
 @pytest.mark.parametrize(
