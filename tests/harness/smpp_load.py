@@ -47,9 +47,10 @@ class SmppLoad:
         """Binds again and again."""
         await asyncio.gather(*(self._client() for _ in range(self._binds)))
 
-    async def reach(self, count: int) -> None:
-        """Waits until so many are answered. Raises TimeoutError."""
-        await eventually(lambda: len(self.answered) >= count, 120)
+    async def answer_more(self, count: int) -> None:
+        """Waits until so many more are answered. Raises TimeoutError."""
+        wanted = len(self.answered) + count
+        await eventually(lambda: len(self.answered) >= wanted, 120)
 
     async def take_receipts(self, timeout_s: float) -> set[str]:
         """Takes what is still to come; the ids of those that did not."""
