@@ -6,7 +6,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # Never reach for another interpreter than the one that is here.
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help serve test peers check fix fuzz bench crash clean bench-peers bench-costs bench-growth
+.PHONY: help serve test peers check fix fuzz bench crash clean bench-peers bench-costs bench-growth crash-smpp
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ fuzz: .venv/.dev-ready  ## random octets against the parsers; SECONDS=60
 
 crash: .venv/.dev-ready  ## kill -9 and cut links under load; prove that nothing was lost
 	$(BIN)/python bench/crash.py $(ARGS)
+
+crash-smpp: .venv/.dev-ready  ## the same over SMPP: every answered message has its receipt
+	$(BIN)/python bench/crash_smpp.py $(ARGS)
 
 clean:  ## remove the environment and everything built
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache build dist

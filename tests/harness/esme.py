@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from heliograph.protocols.smpp import (
@@ -25,7 +26,7 @@ from heliograph.protocols.smpp import (
     encode,
 )
 
-__all__ = ["PHONE", "Esme", "message", "receipt_of"]
+__all__ = ["PHONE", "Esme", "eventually", "message", "receipt_of"]
 
 PHONE = "79161234567"
 
@@ -66,11 +67,24 @@ class Esme:
     async def connect(
         cls, port: int, *, tls: ssl.SSLContext | None = None, reads: bool = True
     ) -> Esme:
-        """A connection that is not bound. `reads` False: what comes is left in the socket."""
+        """A connection that is not bound. `reads` False: what comes is left in the socket, which
+        takes little then."""
         self = cls()
-        self._reader, self._writer = await asyncio.open_connection(
-            "127.0.0.1", port, ssl=tls, limit=1 << 22
-        )
+        sock = socket.socket()
+        sock.setblocking(False)
+        if not reads:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        try:
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+            self._reader, self._writer = await asyncio.open_connection(
+                sock=sock,
+                ssl=tls,
+                limit=1 << (22 if reads else 10),
+                server_hostname="127.0.0.1" if tls else None,
+            )
+        except BaseException:
+            sock.close()
+            raise
         if reads:
             self._task = asyncio.create_task(self._read())
         return self
@@ -88,9 +102,19 @@ class Esme:
     ) -> Esme:
         """A bound connection. Raises AssertionError with the status when it is refused."""
         self = await cls.connect(port, tls=tls)
-        answer = await self.ask(_BINDS[kind](system_id=login, password=password, **fields))
-        assert answer.command_status == 0, hex(answer.command_status)
+        try:
+            answer = await self.ask(_BINDS[kind](system_id=login, password=password, **fields))
+            assert answer.command_status == 0, hex(answer.command_status)
+        except BaseException:
+            await self.close()
+            raise
         return self
+
+    def peer_certificate(self) -> bytes:
+        """What the server showed, as DER."""
+        assert self._writer is not None
+        shown: bytes = self._writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        return shown
 
     def write(self, octets: bytes) -> None:
         """Anything."""
@@ -179,6 +203,18 @@ class Esme:
                 self.write(encode(DeliverSmResp(0, status), pdu.sequence_number))
         elif isinstance(pdu, EnquireLink):
             self.write(encode(EnquireLinkResp(), pdu.sequence_number))
+
+
+async def eventually(
+    condition: Callable[[], bool | Awaitable[bool]], timeout_s: float = 60.0
+) -> None:
+    """Waits until a condition holds, plain or to be awaited. Raises TimeoutError."""
+    async with asyncio.timeout(timeout_s):
+        while True:
+            found = condition()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(0.05)
 
 
 def message(text: str = "Hello", phone: str = PHONE, **fields: Any) -> SubmitSm:

@@ -28,7 +28,7 @@ __all__ = ["LOGIN", "PASSWORD", "Gateway", "wait_for"]
 
 LOGIN = "alex"
 PASSWORD = "Secret-123"
-_START_S = 60.0
+_START_S = 75.0  # a busy machine imports slowly
 
 
 def wait_for(condition: Any, *, timeout_s: float = 30.0, what: str = "") -> Any:
@@ -165,7 +165,11 @@ class Gateway:
             self._process = subprocess.Popen(
                 command, stdout=output, stderr=subprocess.STDOUT, env=self._environ
             )
-        ports = wait_for(self._read_ports, timeout_s=_START_S, what="the gateway's start")
+        try:
+            ports = wait_for(self._read_ports, timeout_s=_START_S, what="the gateway's start")
+        except BaseException:
+            self.kill()
+            raise
         self.http, self.https = ports["http"] or 0, ports["https"] or 0
         self.smtp = ports.get("smtp") or 0
         self.smpp, self.smpps = ports.get("smpp") or 0, ports.get("smpps") or 0

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import struct
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -87,3 +89,23 @@ async def tapped(target_port: int) -> AsyncIterator[WireTap]:
         for pump in tap._pumps:
             pump.cancel()
         await asyncio.gather(*tap._pumps, return_exceptions=True)
+
+
+@asynccontextmanager
+async def watched(target_port: int, capture: Path) -> AsyncIterator[WireTap]:
+    """A tap on an SMPP server; what it sent must be in order for tshark, when that is there."""
+    async with tapped(target_port) as tap:
+        yield tap
+    if shutil.which("tshark") is None:
+        return
+    tap.write_pcap(capture)
+    fields = ["smpp.command_id", "ip.src", "_ws.malformed", "_ws.expert.message"]
+    command = ["tshark", "-r", str(capture), "-d", f"tcp.port=={target_port},smpp", "-T", "fields"]
+    command += ["-Y", "smpp", *(part for field in fields for part in ("-e", field))]
+    done = await asyncio.to_thread(
+        subprocess.run, command, capture_output=True, text=True, timeout=90, check=True
+    )
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    from_server = [row for row in rows if row[1] == "10.0.0.2"]
+    assert from_server
+    assert [row for row in from_server if any(row[2:])] == []

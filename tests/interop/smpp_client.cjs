@@ -25,8 +25,8 @@ session.on('connect', async () => {
     const bound = await ask('bind_transceiver', { system_id: login, password });
     told.bound = [bound.command_status, bound.system_id];
     const common = { source_addr: 'node', destination_addr: '79161234567', registered_delivery: 1 };
-    const send = async (name, fields) => {
-        const answer = await ask('submit_sm', { ...common, ...fields });
+    const send = async (name, fields, method = 'submit_sm') => {
+        const answer = await ask(method, { ...common, ...fields });
         told.statuses[name] = answer.command_status;
         told.ids[name] = answer.message_id;
     };
@@ -47,9 +47,27 @@ session.on('connect', async () => {
     await send('later', { short_message: 'later', schedule_delivery_time: '000000010000000R' });
     const state = await ask('query_sm', { message_id: told.ids.later });
     told.query = [state.command_status, state.message_state];
+    const replacement = { registered_delivery: 1, short_message: 'another text' };
+    const replaced = await ask('replace_sm', { message_id: told.ids.later, ...replacement });
+    told.replaced = replaced.command_status;
+    await send('data', { message_payload: 'by data_sm' }, 'data_sm');
+    const many = await ask('submit_multi', {
+        source_addr: 'node',
+        registered_delivery: 1,
+        dest_address: ['79161110001', '12', '79161110002'].map((n) => ({ destination_addr: n })),
+        short_message: 'to many',
+    });
+    told.ids.multi = many.message_id;
+    const bad = many.unsuccess_sme.map((each) => [each.destination_addr, each.error_status_code]);
+    told.multi = [many.command_status, bad];
+    told.unknown = [];
+    for (const method of ['query_sm', 'cancel_sm', 'replace_sm']) {
+        const answer = await ask(method, { message_id: '99999999', short_message: 'x' });
+        told.unknown.push(answer.command_status);
+    }
     told.cancel = (await ask('cancel_sm', { message_id: told.ids.later })).command_status;
     told.alive = (await ask('enquire_link', {})).command_status;
-    const wanted = Object.keys(told.ids).length;
+    const wanted = Object.keys(told.ids).length + 1; // two for the two numbers of submit_multi
     const started = Date.now();
     while (told.receipts.length < wanted && Date.now() - started < 20000) {
         await new Promise((resolve) => setTimeout(resolve, 20));

@@ -4,8 +4,8 @@
 
     <login> <password> <phones>: <text>
 
-The phone must be one of the account's setting ``ph`` (users.php reference, section 4; the form is
-ours: soap reference, part 3).
+The phone must be one of the account's setting ``ph``, or in one of the groups that it names
+(users.php reference, section 4; the form is ours: soap reference, part 3).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from heliograph.domain.lists import split_recipients
 from heliograph.domain.numbering import normalise_recipient
 
-__all__ = ["SmsCommand", "hide_password", "may_command", "read_command"]
+__all__ = ["SmsCommand", "commanding_groups", "hide_password", "may_command", "read_command"]
 
 _COMMAND = re.compile(r"\s*([^\s:]{1,64})\s+(\S{1,256})\s+([^:]{1,1000}?)\s*:\s*(.*)", re.DOTALL)
 _GROUP = re.compile(r"[Gg]\d+", re.ASCII)
@@ -55,8 +55,14 @@ def hide_password(text: str) -> str:
     return f"{text[: found.start(2)]}********{text[found.end(2) :]}"
 
 
+def commanding_groups(settings: Mapping[str, str]) -> tuple[str, ...]:
+    """Numbers of the groups whose phones an account with these settings takes orders from."""
+    listed = split_recipients(settings.get("ph", ""))
+    return tuple([each[1:] for each in listed if _GROUP.fullmatch(each)])
+
+
 def may_command(settings: Mapping[str, str], phone: str) -> bool:
-    """Whether an account with these settings takes orders from a phone."""
+    """Whether an account with these settings names a phone itself as one that may order."""
     wanted = normalise_recipient(phone)
     listed = split_recipients(settings.get("ph", ""))
     return wanted is not None and any(normalise_recipient(each) == wanted for each in listed)

@@ -70,6 +70,7 @@ async def build_services(
         directory=base.directory,
         authentication=authentication,
         submit=submit,
+        groups=records.groups,
         limits=limits,
         request_log=request_log,
     )

@@ -110,6 +110,16 @@ class Groups:
                     found = await contact_groups.find_group(connection, main.id, kind, reference)
         return found
 
+    async def holds(self, account: Account, references: Iterable[str], phone: str) -> bool:
+        """Whether a phone (digits) is in one of the groups that ``G<reference>`` name."""
+        for reference in references:
+            group = await self.find(account, ContactKind.PHONE, reference)
+            if group is not None:
+                async with self._database.read() as connection:
+                    if await contact_groups.has_member(connection, group.id, phone):
+                        return True
+        return False
+
 
 class Contacts:
     """The use cases of the address book, always within one account."""

@@ -21,6 +21,7 @@ __all__ = [
     "existing_groups",
     "find_group",
     "groups_of",
+    "has_member",
     "has_number",
     "join_groups",
     "leave_group",
@@ -153,6 +154,26 @@ async def find_group(
     )
     found = [Group(**row._asdict()) for row in rows]
     return next((g for g in found if g.number == reference), found[0] if found else None)
+
+
+async def has_member(connection: AsyncConnection, group_id: int, address: str) -> bool:
+    """Whether a contact with this address is in the group."""
+    found = await connection.scalar(
+        select(contacts.c.id)
+        .join(contact_groups, contact_groups.c.id == group_id)
+        .join(
+            contact_members,
+            (contact_members.c.group_id == group_id)
+            & (contact_members.c.contact_id == contacts.c.id),
+        )
+        .where(
+            contacts.c.account_id == contact_groups.c.account_id,
+            contacts.c.kind == contact_groups.c.kind,
+            contacts.c.address == address,
+        )
+        .limit(1)
+    )
+    return found is not None
 
 
 async def existing_groups(

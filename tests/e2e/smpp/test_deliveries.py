@@ -6,11 +6,15 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from tests.harness.esme import PHONE, Esme, message, receipt_of
+from tests.harness.esme import PHONE, Esme, eventually, message, receipt_of
 from tests.harness.gateway import LOGIN, PASSWORD, Gateway, wait_for
 
 from heliograph.protocols.smpp import (
     CommandStatus,
+    SubmitSmResp,
+    Unbind,
+    UnbindResp,
+    encode,
 )
 
 UNLIMITED = ("limits.enforce=false", "limits.duplicates=false")
@@ -87,6 +91,28 @@ async def test_receipts_over_a_restart(tmp_path: Path) -> None:
     esme = await Esme.bind(gateway.smpp, LOGIN, PASSWORD)
     await esme.deliveries(30)
     assert {pdu.tlvs.text(0x001E) for pdu in esme.inbox} == ids
+    await esme.close()
+    assert await asyncio.to_thread(gateway.stop) == 0
+
+
+async def test_a_stop_answers_what_it_took_and_says_goodbye(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path / "data", *UNLIMITED, doors=("smpp",))
+    gateway.create_account()
+    await asyncio.to_thread(gateway.start)
+    esme = await Esme.bind(gateway.smpp, LOGIN, PASSWORD, kind="tx")
+    esme.write(b"".join(encode(message(f"m{n}"), n) for n in range(10, 210)))
+    await esme.find(lambda p: p.sequence_number == 10)
+    stopping = asyncio.create_task(asyncio.to_thread(gateway.stop))
+    unbind = await esme.find(lambda p: isinstance(p, Unbind))
+    esme.write(encode(UnbindResp(), unbind.sequence_number))
+    await esme.closed()
+    assert await stopping == 0
+    taken = {p.message_id for p in esme.log if isinstance(p, SubmitSmResp) and not p.command_status}
+    assert taken
+    await esme.close()
+    await asyncio.to_thread(gateway.start)
+    esme = await Esme.bind(gateway.smpp, LOGIN, PASSWORD)
+    await eventually(lambda: taken <= {str(pdu.tlvs.text(0x001E)) for pdu in esme.inbox})
     await esme.close()
     assert await asyncio.to_thread(gateway.stop) == 0
 

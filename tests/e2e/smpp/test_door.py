@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import ssl
 import time
@@ -243,6 +244,40 @@ async def test_window_and_speed(door: Gateway) -> None:
     throttled = [p for p in slow.log if p.command_status == S.ESME_RTHROTTLED]
     assert 25 <= len(throttled) <= 31
     await slow.close()
+
+
+async def test_binds_for_people(door: Gateway) -> None:
+    """The list of binds with its counters and last errors, and that of binds that failed."""
+    door.create_account("counted")
+    await asyncio.sleep(1)
+    esme = await Esme.bind(door.smpp, "counted", PASSWORD, interface_version=0x50)
+    esme.answers = int(S.ESME_RX_T_APPN)
+    answer = await esme.ask(message("counted"))
+    await receipt_of(esme, answer.message_id)
+    esme.answers = True
+    await esme.deliveries(2)
+    assert (await esme.ask(message(phone="12"))).command_status == S.ESME_RINVDSTADR
+    refused = await Esme.connect(door.smpp)
+    await refused.ask(BindTransceiver(system_id="counted", password="wrong"))
+    await refused.close()
+
+    def rows(*options: str) -> list[dict[str, Any]]:
+        found = json.loads(door.cli("binds", "--account", "counted", "--json", *options))
+        return [each for each in found if "submitted" not in each or each["submitted"] == 2]
+
+    (bind,) = await asyncio.to_thread(wait_for, rows, what="the counters")
+    assert (bind["role"], bind["version"], bind["tls"]) == ("trx", "5.0", False)
+    assert (bind["submitted"], bind["accepted"]) == (2, 1)
+    assert bind["refused"] == {"ESME_RINVDSTADR": 1}
+    assert (bind["delivered"], bind["deliveries_refused"]) == (1, 1)
+    assert bind["last_error"] == "the number is not a valid recipient"
+    (failure,) = await asyncio.to_thread(rows, "--failed")
+    assert failure["reason"] == "wrong password"
+    listed = await asyncio.to_thread(door.cli, "binds")
+    assert re.search(r"counted +trx +5\.0 +127\.0\.0\.1", listed)
+    assert door.metric('heliograph_smpp_refused_total{reason="wrong_password"') >= 1
+    assert door.metric('heliograph_smpp_deliveries_total{result="refused"') >= 1
+    await esme.close()
 
 
 async def test_binds_and_trace_for_people(door: Gateway) -> None:

@@ -1,4 +1,9 @@
-"""What the live SMPP listener must survive, while a well-behaved neighbour goes on working."""
+"""What the live SMPP listener must survive, while a well-behaved neighbour goes on working.
+
+Here: lengths, other protocols, PDUs, states, content and addresses. Loads, storms and clients that
+never read or answer are in `test_hostile_traffic`; names, parts and times in `test_hostile_content`
+and `test_messages`; what operators do to us in `tests/unit/connectors/smpp`.
+"""
 
 from __future__ import annotations
 

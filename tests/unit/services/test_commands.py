@@ -8,7 +8,9 @@ import pytest
 from tests.unit.services.rig import Rig, open_rig
 
 from heliograph.connectors.base import Incoming
+from heliograph.domain.contacts import ContactKind
 from heliograph.services import administration
+from heliograph.services.contacts import Contacts
 from heliograph.storage.incoming import list_incoming
 from heliograph.storage.request_log import list_requests
 
@@ -68,6 +70,21 @@ async def test_others_are_ordinary_messages(tmp_path: Path) -> None:
         await hear(rig, ORDER.replace("shop", "nobody"))
         assert len(await inbox(rig)) == 4
         assert await outcomes(rig, 0) == []
+
+
+async def test_phones_of_a_group_may_order(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        book = Contacts(rig.runtime.database)
+        (group, _) = await book.groups(rig.account, ContactKind.PHONE)
+        await book.add(rig.account, ContactKind.PHONE, [(PHONE, {})], group_ids=[group.id])
+        await register(rig, f"79160000009,G{group.id}")
+        assert await hear(rig, ORDER)
+        assert await hear(rig, ORDER.replace("ten", "two"), "79169999999")
+        assert await outcomes(rig, 2) == [
+            "sms command: accepted: id 1, 2 recipients, 2 parts",
+            "sms command: refused: the phone is not one of ph",
+        ]
+        assert "Secret-123" not in str(await inbox(rig))
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,10 @@ class TlsFiles:
 class Certificate:
     """A server's TLS context; `reload` puts changed files into it.
 
-    Connections that are open keep the certificate they started with. Raises OSError (of which
-    `ssl.SSLError` is one) when the files cannot be loaded at first.
+    Connections that are open keep the certificate they started with. Authorities of clients'
+    certificates are added and never taken out again: OpenSSL forgets none, and listeners hold on
+    to their context. Raises OSError (of which `ssl.SSLError` is one) when the files cannot be
+    loaded at first.
     """
 
     def __init__(self, files: TlsFiles, *, protocols: Sequence[str] = ("http/1.1",)) -> None:
@@ -52,6 +54,8 @@ class Certificate:
             # The live context would be left with half of a pair if loading failed.
             _load(self._files)
             self.context.load_cert_chain(self._files.certificate, self._files.key)
+            if self._files.client_ca is not None:
+                self.context.load_verify_locations(self._files.client_ca)
         except OSError as error:
             _log.warning("the new TLS certificate is not usable yet: %s", type(error).__name__)
             return False
@@ -60,7 +64,8 @@ class Certificate:
         return True
 
     def _read_stamp(self) -> tuple[tuple[int, int, int], ...]:
-        stats = [path.stat() for path in (self._files.certificate, self._files.key)]
+        files = (self._files.certificate, self._files.key, self._files.client_ca)
+        stats = [path.stat() for path in files if path is not None]
         return tuple([(each.st_mtime_ns, each.st_size, each.st_ino) for each in stats])
 
 

@@ -44,9 +44,13 @@ class AccountBinds:
 class FailedLogins:
     """How long an address waits for the answer to a bind that failed."""
 
-    def __init__(self, pause_s: float, clock: Callable[[], float]) -> None:
-        """`clock()`: seconds, monotonic. `pause_s`: the first pause, which doubles."""
+    def __init__(
+        self, pause_s: float, clock: Callable[[], float], *, most_s: float = _PAUSE_MAX_S
+    ) -> None:
+        """`clock()`: seconds, monotonic. `pause_s`: the first pause, which doubles up to `most_s`
+        and never above eight seconds."""
         self._pause_s = pause_s
+        self._most_s = min(most_s, _PAUSE_MAX_S)
         self._clock = clock
         self._failures: dict[str, tuple[int, float]] = {}
 
@@ -58,7 +62,7 @@ class FailedLogins:
         while len(self._failures) >= _ADDRESSES_MAX:  # the address that failed longest ago
             del self._failures[next(iter(self._failures))]
         self._failures[address] = (count, now)
-        return min(self._pause_s * (1 << min(count - 1, 10)), _PAUSE_MAX_S)
+        return min(self._pause_s * (1 << min(count - 1, 10)), self._most_s)
 
     def forget(self, address: str) -> None:
         """The address has shown that it knows a password."""

@@ -66,7 +66,7 @@ __all__ = ["Connection", "Owner"]
 _READ_BUFFER = memoryview(bytearray(16 * 1024))
 # Beyond it what waits in the socket's buffer of ours stops the reading.
 _WRITE_HIGH = 256 * 1024
-# A client that reads nothing for so long is closed.
+# A client that reads nothing for so long is closed; or for `idle_s`, if that is less.
 _UNREAD_S = 30.0
 # Slots beyond the window that refusals may fill before the reading stops.
 _SLOTS_SPARE = 1_000
@@ -163,9 +163,9 @@ class Connection(asyncio.BufferedProtocol):
         self._deliveries: list[bytes] = []
         self._is_flush_due = False
         self._is_reading = True
+        self._unread_s = min(_UNREAD_S, settings.idle_s)
         self._unread_since = 0.0
-        self._throttles = 0
-        self._unanswered_row = 0
+        self._throttles = self._unanswered_row = 0
         self._unbind: int | None = None
         self._is_attached = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -238,7 +238,7 @@ class Connection(asyncio.BufferedProtocol):
         for event in self.session.tick(now):
             self._take(event)
         self._flush()
-        if self._unread_since and now - self._unread_since > _UNREAD_S:
+        if self._unread_since and now - self._unread_since > self._unread_s:
             self.drop("does_not_read", "the client does not read")
         elif self._unanswered_row >= _UNANSWERED_MAX:
             self.drop("does_not_answer", "the client does not answer deliveries")

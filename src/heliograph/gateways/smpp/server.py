@@ -59,7 +59,12 @@ class SmppServer:
         self.is_stopping = False
         self.now_ms = clock
         self._observer = observer or NoObserver()
-        self._failed = FailedLogins(settings.failure_pause_s, asyncio.get_running_loop().time)
+        self._failed = FailedLogins(
+            settings.failure_pause_s,
+            asyncio.get_running_loop().time,
+            # A client that waits for its answer must not be closed for its silence.
+            most_s=settings.idle_s / 2,
+        )
         self._servers: list[asyncio.Server] = []
         self._certificates: list[Certificate] = []
         self._connections: dict[int, Connection] = {}
@@ -83,6 +88,8 @@ class SmppServer:
             ssl=context,
             backlog=_BACKLOG,
             reuse_address=True,
+            # Until TLS is there nobody counts the connection: who says nothing must not stay.
+            ssl_handshake_timeout=None if context is None else self.settings.bind_s,
         )
         self._servers.append(server)
         if self._ticking is None:

@@ -85,7 +85,15 @@ def _fields(pdu: Pdu) -> dict[str, Any]:
     for name in _FIELDS:
         value = getattr(pdu, name, None)
         if value not in (None, "", 0):
-            found[name] = mask(value) if isinstance(value, str) else value
+            if isinstance(value, str):
+                value = _hide(value) if name.endswith("_addr") else mask(value)
+            found[name] = value
     for tag, value in getattr(pdu, "tlvs", ()):
         found[f"tlv_{tag:04x}"] = f"{len(value)} octets"
     return found
+
+
+def _hide(text: str) -> str:
+    """Numbers masked, also those that people write with signs between the digits."""
+    digits = "".join([sign for sign in text if sign.isdigit()])
+    return mask(digits if len(digits) > 6 else text)
