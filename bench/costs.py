@@ -32,6 +32,8 @@ from heliograph.observability import set_up_logging
 
 EXPECTED = Path(__file__).with_name("costs.json")
 DOUBLED = 2.0
+# A stage of a microsecond doubles with the mood of a cache; that is no change of the program.
+SLACK_TURNS = 1.5
 _TRIES = 3  # a stage that seems to have doubled is measured again: a busy machine looks alike
 
 WITH_TOOLS = {"http", "smpp", "submit", "callback"}
@@ -108,7 +110,7 @@ def doubled(costs: Mapping[str, Cost], expected: Mapping[str, float]) -> set[str
     return {
         name
         for name, cost in costs.items()
-        if name in expected and cost.ratio > DOUBLED * expected[name]
+        if name in expected and cost.ratio > DOUBLED * expected[name] + SLACK_TURNS
     }
 
 

@@ -50,16 +50,16 @@ class Foundation:
 
 
 async def lay_foundation(
-    config: Config, database: Database, metrics: Metrics, *, hold: int
+    config: Config, database: Database, metrics: Metrics, *, hold: int | None = None
 ) -> Foundation:
     """Opens it on a database whose schema is up to date. Raises StorageDown.
 
-    `hold`: the file descriptor that holds the data folder.
+    `hold`: the file descriptor that holds the data folder; None: nobody else can come to it.
     """
     directory = Directory(database, abilities_of=_abilities_of)
     await directory.load()
     ids = Ids()
-    journal = Journal(database.writer([hold]), take_ids=ids.take, observe=metrics.commit)
+    journal = Journal(database.writer(() if hold is None else (hold,)), take_ids=ids.take, observe=metrics.commit)
     await journal.open()
     await ids.open(journal)
     tracker = Tracker()

@@ -54,8 +54,8 @@ def test_every_stage_has_an_expectation() -> None:
 
 def test_a_stage_that_costs_more_than_twice_as_much_is_named() -> None:
     costs = {
-        "plan": Cost(us=20.0, ratio=12.1),
-        "route": Cost(us=3.0, ratio=1.9),
+        "plan": Cost(us=23.0, ratio=13.6),
+        "route": Cost(us=5.0, ratio=3.4),
         "fresh": Cost(us=9.0, ratio=90.0),
     }
     assert doubled(costs, {"plan": 6.0, "route": 1.0, "gone": 1.0}) == {"plan"}
