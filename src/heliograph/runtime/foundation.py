@@ -59,7 +59,9 @@ async def lay_foundation(
     directory = Directory(database, abilities_of=_abilities_of)
     await directory.load()
     ids = Ids()
-    journal = Journal(database.writer(() if hold is None else (hold,)), take_ids=ids.take, observe=metrics.commit)
+    journal = Journal(
+        database.writer(() if hold is None else (hold,)), take_ids=ids.take, observe=metrics.commit
+    )
     await journal.open()
     await ids.open(journal)
     tracker = Tracker()

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from heliograph.storage.batch import BulkRows, Entry, Rows
 from heliograph.storage.statements import CLAIM_PARTS, REQUEUE_PARTS, RESPOND_PARTS
@@ -31,6 +31,9 @@ _MAX_BATCH_ROWS = 20_000
 # Entries that may wait; beyond it new ones are refused before anything is acknowledged.
 _MAX_WAITING_ROWS = 2_000_000
 _RETRY_S = 0.5
+# So many entries of one turn of the loop begin a transaction before the turn ends, when none is
+# under way: the disk works while the rest of the turn is planned.
+_EAGER_ENTRIES = 16
 
 
 class StorageDown(Exception):
@@ -61,13 +64,23 @@ class BatchWriter(Protocol):
     async def open(self) -> None:
         """Connects. Raises StorageDown."""
 
-    async def write(self, batch: Sequence[Entry], first_id: int) -> None:
-        """Writes a batch and fills in what its entries are told. Ids of transfers are counted from
-        `first_id`. Raises StorageDown when the database can not be written at all, and whatever
-        was wrong with a row otherwise; nothing of the batch is on disk in both cases."""
+    def write(self, batch: Sequence[Entry], first_id: int) -> Coroutine[Any, Any, None]:
+        """Writes a batch, from now on or when what it returns begins to run; that ends when what
+        the entries are told is filled in. Ids of transfers are counted from `first_id`.
+
+        Raises StorageDown when the database can not be written at all, and whatever was wrong with
+        a row otherwise; nothing of the batch is on disk in both cases."""
 
     async def close(self) -> None:
         """Closes the connection."""
+
+
+class _Begun(NamedTuple):
+    """A batch that is being written since a moment of `time.perf_counter`."""
+
+    batch: list[Entry]
+    writing: asyncio.Future[None]
+    started: float
 
 
 class Journal:
@@ -88,6 +101,8 @@ class Journal:
         self._waiting: list[Entry] = []
         self._waiting_rows = 0
         self._wake = asyncio.Event()
+        self._is_idle = False  # nothing is written, and nothing is left to be told
+        self._begun: _Begun | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_closing = self._is_closed = False
         self.is_down = False
@@ -123,7 +138,11 @@ class Journal:
             return
         self._waiting.append(entry)
         self._waiting_rows += entry.size
-        self._wake.set()
+        if self._is_idle:
+            if len(self._waiting) == _EAGER_ENTRIES:
+                self._is_idle = False
+                self._begun = self._begin(self._next_batch())
+            self._wake.set()
 
     async def write(self, entry: Entry) -> Entry:
         """As `append`, and waits. Raises the entry's error."""
@@ -139,16 +158,20 @@ class Journal:
     async def _run(self) -> None:
         written: list[Entry] = []
         while True:
-            if not self._waiting:
+            if not self._waiting and self._begun is None:
                 _tell_all(written)
                 if self._waiting:
                     continue
                 if self._is_closing:
                     return
                 self._wake.clear()
+                self._is_idle = True
                 await self._wake.wait()
-                continue
-            written = await self._write(self._next_batch(), written)
+                self._is_idle = False
+                if self._begun is None:
+                    continue
+            begun, self._begun = self._begun, None
+            written = await self._write(begun or self._begin(self._next_batch()), written)
 
     def _next_batch(self) -> list[Entry]:
         """Takes entries from the front, up to the bound of a transaction.
@@ -175,24 +198,32 @@ class Journal:
         self._waiting_rows = 0
         return batch
 
-    async def _write(self, batch: list[Entry], written: list[Entry]) -> list[Entry]:
+    def _begin(self, batch: list[Entry]) -> _Begun:
+        started = time.perf_counter()
+        writing: asyncio.Future[None]
+        try:
+            writing = asyncio.ensure_future(self._writer.write(batch, self._first_id_for(batch)))
+        except Exception as error:
+            writing = asyncio.get_running_loop().create_future()
+            writing.set_exception(error)
+        return _Begun(batch, writing, started)
+
+    async def _write(self, begun: _Begun, written: list[Entry]) -> list[Entry]:
         """Writes a batch, in halves where the database refuses it, until every entry is settled.
 
         `written` are those of the batch before: they are told while the disk is busy with this
         one. Returns the entries that are on disk and have not been told yet.
         """
-        pieces = [batch]
+        pieces = [begun.batch]
         held: list[Entry] = []
         while pieces:
             piece = pieces.pop()
-            started = time.perf_counter()
+            if piece is not begun.batch:
+                begun = self._begin(piece)
             try:
-                writing = asyncio.ensure_future(
-                    self._writer.write(piece, self._first_id_for(piece))
-                )
                 await asyncio.sleep(0)  # it begins
                 _tell_all(written)
-                await writing
+                await begun.writing
             except StorageDown as down:
                 if not await self._await_outcome(down):
                     rest = [entry for one in (held, piece, *reversed(pieces)) for entry in one]
@@ -210,7 +241,8 @@ class Journal:
                 piece[0].error = error
             else:
                 if self._observe is not None:
-                    self._observe(sum(e.size for e in piece), time.perf_counter() - started)
+                    elapsed = time.perf_counter() - begun.started
+                    self._observe(sum(e.size for e in piece), elapsed)
             self.is_down = False
             if not pieces:
                 written = piece

@@ -10,7 +10,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +26,8 @@ __all__ = ["RowRefused", "SqliteWriter"]
 # Without `site` it starts in a few milliseconds; our own package is all that it imports.
 _COMMAND = ("-S", "-m", "heliograph.storage.sqlite_process")
 _CLOSE_S = 30.0
+
+_Answer = asyncio.Future[tuple[Any, ...]]
 
 
 class RowRefused(Exception):
@@ -50,7 +52,7 @@ class SqliteWriter:
             with theirs:
                 self._process = self._start(theirs.fileno())
             loop = asyncio.get_running_loop()
-            _, self._link = await loop.create_unix_connection(_Link, sock=ours)
+            _, self._link = await loop.create_unix_connection(partial(_Link, ours), sock=ours)
         except OSError as error:
             ours.close()
             raise StorageDown(f"the process that writes can not be started: {error}") from error
@@ -62,17 +64,25 @@ class SqliteWriter:
             await self.close()
             raise StorageDown(f"the database file can not be opened: {error}") from error
 
-    async def write(self, batch: Sequence[Entry], first_id: int) -> None:
-        """Writes a batch. Raises StorageDown, or RowRefused for a row that SQLite does not take."""
+    def write(self, batch: Sequence[Entry], first_id: int) -> Coroutine[Any, Any, None]:
+        """Writes a batch; it is on its way when this returns. Raises StorageDown, or RowRefused for
+        a row that SQLite does not take."""
         if self._link is None:
-            await self.open()
-        link = self._link
-        assert link is not None
+            return self._open_and_write(batch, first_id)
         catalogue = self._catalogue
         items = [pack_entry(entry, catalogue) for entry in batch]
+        link = self._link
         link.told = None
+        answer = link.ask(pack(("write", catalogue.take_new(), first_id, items)))
+        return self._finish(batch, link, answer)
+
+    async def _open_and_write(self, batch: Sequence[Entry], first_id: int) -> None:
+        await self.open()
+        await self.write(batch, first_id)
+
+    async def _finish(self, batch: Sequence[Entry], link: _Link, answer: _Answer) -> None:
         try:
-            await self._question("write", catalogue.take_new(), first_id, items)
+            await self._hear(answer)
         except _Gone as error:
             if link.told is None:
                 raise StorageDown(f"{error} before a commit") from error
@@ -113,17 +123,20 @@ class SqliteWriter:
         """The answer. Raises StorageDown (of which _Gone is one) and RowRefused."""
         link = self._link
         assert link is not None
+        return await self._hear(link.ask(pack(question)))
+
+    async def _hear(self, answer: _Answer) -> tuple[Any, ...]:
         try:
-            answer = await link.ask(pack(question))
+            heard = await answer
         except _Gone:
             await self.close()
             raise
-        match answer:
+        match heard:
             case ("down", why):
                 raise StorageDown(f"the database can not be written: {why}")
             case ("bad", what):
                 raise RowRefused(what)
-        return answer
+        return heard
 
     async def _was_committed(self, probe: tuple[str, int] | None) -> bool:
         """Whether a transaction is on disk, by what only it can have written."""
@@ -137,23 +150,35 @@ class _Gone(StorageDown):
 class _Link(asyncio.Protocol):
     """The socket to the process: one question at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
         self.transport: asyncio.Transport | None = None
         self.told: list[tuple[int, bool, int, list[int], list[int]]] | None = None
         self._octets = bytearray()
-        self._answer: asyncio.Future[tuple[Any, ...]] | None = None
+        self._answer: _Answer | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready for questions."""
         self.transport = cast("asyncio.Transport", transport)
 
-    def ask(self, frame: bytes) -> asyncio.Future[tuple[Any, ...]]:
+    def ask(self, frame: bytes) -> _Answer:
         """The future of the answer; its error is _Gone."""
-        self._answer = answer = asyncio.get_running_loop().create_future()
+        self._answer = answer = self._loop.create_future()
         if self.transport is None or self.transport.is_closing():
             answer.set_exception(_Gone("the process that writes has ended"))
-        else:
-            self.transport.write(frame)
+            return answer
+        # Now, and not at the end of this turn of the loop, as the transport would: nothing of an
+        # earlier question is left in it.
+        try:
+            sent = self._connection.send(frame)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.transport.abort()  # `connection_lost` tells
+            return answer
+        if sent < len(frame):
+            self.transport.write(frame[sent:])
         return answer
 
     def data_received(self, data: bytes) -> None:
