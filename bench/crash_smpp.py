@@ -30,7 +30,8 @@ from heliograph.connectors.virtual.smsc import SmscServer, serve_smsc
 
 CUT_EVERY = 10
 JOIN_S = 5  # a kill leaves parts whose rest was never taken
-RECEIPTS_S = 180.0
+# Receipts of what a kill left unknown match nothing, and hold up those around them for a while.
+RECEIPTS_S = 900.0
 
 
 async def crash(

@@ -209,7 +209,11 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     """What clients may not overdo. An account can be freed from its limits one by one."""
 
     enforce: Annotated[
-        bool, Meta(description="Whether requests a minute and requests at once are limited.")
+        bool,
+        Meta(
+            description="Whether requests a minute, requests at once and messages in a row are "
+            "limited."
+        ),
     ] = True
     duplicates: Annotated[
         bool, Meta(description="Whether the same send request within a minute is refused.")

@@ -84,7 +84,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(pem)
     gateway = Gateway(
         folder / "data",
-        "smtp.domains=example.com",
+        *("smtp.domains=example.com", "limits.enforce=false"),
         f"smtp.tls_certificate={pem}",
         f"smtp.tls_key={pem}",
         doors=["smtp"],

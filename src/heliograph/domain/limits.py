@@ -1,13 +1,24 @@
-"""Limits of requests: how often in a minute, and how many at once. Pure, with bounded memory.
+"""Limits of requests: how often in a minute, how many at once and in a row. Pure, with bounded
+memory.
 
-The numbers are those of the API's error 9 (send.php reference, 6.4; status.php, 1.7; balance.php).
+The numbers are those of the API's error 9 (send.php reference, 6.4; status.php, 1.7; balance.php)
+and of status error 251 (smpp reference, section 3).
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 
-__all__ = ["AT_ONCE", "ESTIMATES_PER_MINUTE", "PER_MINUTE", "SENDS_PER_MINUTE", "Window"]
+__all__ = [
+    "AT_ONCE",
+    "ESTIMATES_PER_MINUTE",
+    "IN_A_ROW",
+    "PER_MINUTE",
+    "ROW_GAP_MS",
+    "SENDS_PER_MINUTE",
+    "Row",
+    "Window",
+]
 
 MINUTE_MS = 60_000
 
@@ -46,6 +57,11 @@ PER_MINUTE = {
 }
 # "Fifteen or more requests at once under one login" are refused: fourteen may be under way.
 AT_ONCE = 14
+# "More than 50 messages to one number in a row less than 30 s apart are blocked."
+IN_A_ROW = 50
+ROW_GAP_MS = 30_000
+
+_COUNT_BITS = 8
 
 
 class Window:
@@ -112,3 +128,42 @@ class Window:
         self._older = self._younger if 0 <= age_ms < 2 * self._span_ms else {}
         self._younger = {}
         self._began_at = now_ms
+
+
+class Row:
+    """At most `limit` events of one key that follow one another within `gap_ms`.
+
+    What is refused belongs to the row too: who does not pause stays refused. Keys live in two
+    generations as those of a `Window`; a key costs some 100 octets.
+    """
+
+    __slots__ = ("_began_at", "_gap_ms", "_limit", "_max_keys", "_older", "_younger")
+
+    def __init__(self, limit: int, *, gap_ms: int, max_keys: int = 100_000) -> None:
+        """`limit`: below 255."""
+        self._limit = limit
+        self._gap_ms = gap_ms
+        self._max_keys = max_keys
+        # key -> time of the last event and number of events, in one integer.
+        self._younger: dict[Hashable, int] = {}
+        self._older: dict[Hashable, int] = {}
+        self._began_at = 0
+
+    def admit(self, key: Hashable, now_ms: int) -> bool:
+        """Counts an event; False: it is one too many."""
+        age_ms = now_ms - self._began_at
+        if age_ms >= self._gap_ms or age_ms < 0 or len(self._younger) >= self._max_keys:
+            self._older = self._younger if 0 <= age_ms < 2 * self._gap_ms else {}
+            self._younger = {}
+            self._began_at = now_ms
+        known = self._younger.get(key) or self._older.get(key, 0)
+        count = known & ((1 << _COUNT_BITS) - 1)
+        if not 0 <= now_ms - (known >> _COUNT_BITS) < self._gap_ms:
+            count = 0
+        count = min(count + 1, self._limit + 1)
+        self._younger[key] = now_ms << _COUNT_BITS | count
+        return count <= self._limit
+
+    def __len__(self) -> int:
+        """Keys in memory."""
+        return len(self._younger) + len(self._older)

@@ -9,8 +9,11 @@ from heliograph.domain.accounts import Account
 from heliograph.domain.limits import (
     AT_ONCE,
     ESTIMATES_PER_MINUTE,
+    IN_A_ROW,
     PER_MINUTE,
+    ROW_GAP_MS,
     SENDS_PER_MINUTE,
+    Row,
     Window,
 )
 from heliograph.domain.refusals import Refusal
@@ -21,8 +24,8 @@ __all__ = ["RequestLimits"]
 class RequestLimits:
     """Counters of all accounts. Used in the event loop only.
 
-    Whether an account has limits at all (`has_limits`) is looked at by `count`; for `enter` and
-    `duplicate`, which are given an id, by the caller.
+    Whether an account has limits at all (`has_limits`) is looked at by `count`; for `enter`,
+    `duplicate` and `is_pestered`, which are given an id, by the caller.
     """
 
     def __init__(self, config: Limits, *, clock: Callable[[], int]) -> None:
@@ -33,6 +36,7 @@ class RequestLimits:
         self._windows = {kind: Window(limit) for kind, limit in PER_MINUTE.items()}
         self._sends = Window(SENDS_PER_MINUTE, max_keys=500_000)
         self._estimates = Window(ESTIMATES_PER_MINUTE)
+        self._rows = Row(IN_A_ROW, gap_ms=ROW_GAP_MS)
         self._at_once: dict[int, int] = {}
 
     def enter(self, account_id: int) -> bool:
@@ -68,6 +72,11 @@ class RequestLimits:
             return False
         window = self._estimates if is_estimate else self._sends
         return not window.admit((account_id, fingerprint), self._clock())
+
+    def is_pestered(self, account_id: int, recipient: str) -> bool:
+        """Counts a message; True: too many to this number without a pause."""
+        # A hash instead of the number itself: a tenth of the memory, and nobody's number in it.
+        return self._enforce and not self._rows.admit(hash((account_id, recipient)), self._clock())
 
     def forget(self, account_id: int, fingerprint: int) -> None:
         """The send request was not carried out through no fault of the client: it may repeat it."""

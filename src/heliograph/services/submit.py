@@ -319,6 +319,10 @@ class Submit:
             account.id, _fingerprint(request), is_estimate
         ):
             return Refusal.DUPLICATE
+        if not may_repeat and not is_estimate:
+            for draft in plan.drafts:
+                if draft.refusal is None and self._limits.is_pestered(account.id, draft.recipient):
+                    plan.refuse(draft, Refusal.NUMBER_LIMIT)
         return plan
 
     def _count(

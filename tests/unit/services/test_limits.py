@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from heliograph.config import Limits
 from heliograph.domain.accounts import Account
-from heliograph.domain.limits import Window
+from heliograph.domain.limits import Row, Window
 from heliograph.domain.refusals import Refusal
 from heliograph.services.limits import RequestLimits
 
@@ -117,6 +117,29 @@ def test_a_window_is_exact(limit: int, steps: list[tuple[int, int]]) -> None:
         assert window.admit(key, now_ms) is expected
         if expected:
             times.append(now_ms)
+
+
+def test_fifty_in_a_row_to_one_number(limits: RequestLimits, clock: Clock) -> None:
+    for _ in range(50):
+        assert not limits.is_pestered(1, "79161234567")
+        clock.now_ms += 29_999
+    assert limits.is_pestered(1, "79161234567")
+    assert not limits.is_pestered(1, "79161234568")
+    assert not limits.is_pestered(2, "79161234567")
+    clock.now_ms += 29_000
+    assert limits.is_pestered(1, "79161234567")  # there was no pause
+    clock.now_ms += 30_000
+    assert not limits.is_pestered(1, "79161234567")
+
+
+def test_a_row_has_a_bound_on_its_memory() -> None:
+    row = Row(2, gap_ms=30_000, max_keys=10)
+    for number in range(1000):
+        assert row.admit(number, 1)
+    assert len(row) <= 20
+    assert row.admit(999, 2)
+    assert not row.admit(999, 3)
+    assert row.admit(999, 1)  # the clock was set back
 
 
 def test_a_window_forgets_what_has_expired() -> None:
