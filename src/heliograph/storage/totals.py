@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from calendar import timegm
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from time import gmtime
@@ -43,8 +43,10 @@ __all__ = [
     "detail",
     "make_rows",
     "month_of",
+    "name_of",
     "paid_in",
     "spans_of",
+    "stream",
     "sum_by_account",
 ]
 
@@ -241,6 +243,34 @@ async def detail(
         )
         for row in rows.all()
     ]
+
+
+async def stream(
+    connection: AsyncConnection, account_id: int, *, days: tuple[int, int], are_months: bool
+) -> AsyncIterator[Any]:
+    """Rows of `totals` of an account, or of all (0), by account and day; or those of the months
+    that begin within the days. `connection`: of `Database.snapshot()`."""
+    first, last = days
+    if are_months:
+        month = month_of(first)
+        # The later, the smaller.
+        first, last = month_of(last), month - (_first_day(month) < first)
+    query = select(totals).where(totals.c.day >= first, totals.c.day <= last)
+    if account_id:
+        query = query.where(totals.c.account_id == account_id)
+    day = func.abs(totals.c.day)
+    keys = (totals.c.payer_id, totals.c.type, totals.c.mccmnc, totals.c.currency)
+    async with connection.stream(query.order_by(totals.c.account_id, day, *keys)) as rows:
+        async for row in rows:
+            yield row
+
+
+def name_of(day: int) -> str:
+    """A day of `totals` as ``2026-11-30``, a month as ``2026-11``."""
+    if day < 0:
+        return f"{-day // 12}-{-day % 12 + 1:02d}"
+    moment = gmtime(day * _DAY_S)
+    return f"{moment.tm_year}-{moment.tm_mon:02d}-{moment.tm_mday:02d}"
 
 
 def _conditions(
