@@ -322,16 +322,18 @@ class ApiProtocol(HttpToolsProtocol):
         """Ends what has taken too long by the loop's time `now`."""
         limits = self.limits
         running = self._running
-        if self.transport is None or self.transport.is_closing():
+        if self.transport is None:
             return
-        if running is not None and not running.more_body:
-            if not self.flow.write_paused:
-                self._stalled_since = 0.0
-            elif not self._stalled_since:
-                self._stalled_since = now
-            elif now - self._stalled_since > limits.stall_s:
+        # Also of a connection that is idle or being closed: its reply would stay in memory.
+        if self.flow.write_paused:
+            self._stalled_since = self._stalled_since or now
+            if now - self._stalled_since > limits.stall_s:
                 self.transport.abort()
-        elif self._is_lingering:
+            return
+        self._stalled_since = 0.0
+        if self.transport.is_closing() or (running is not None and not running.more_body):
+            return
+        if self._is_lingering:
             if now - self._idle_since > _LINGER_S:
                 self.transport.abort()
         elif not self._began_at:
