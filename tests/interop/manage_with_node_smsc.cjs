@@ -48,6 +48,26 @@ async function keepTemplates() {
   return got;
 }
 
+async function keepSubclients() {
+  const user = 'client_of_node';
+  const got = { none: await smsc.users({ get_stat: 1, reseller: 1, user_id: 999999 }) };
+  got.added = await smsc.users({
+    add: 1, user, password: 'Abcdef12', fio: 'Пётр', phone: '79168880005', email: 'a@b.c', type: 0,
+    'fl[29]': 1, 'fl2[24]': 1, fmts: '7,-77',
+  });
+  got.paid = await smsc.users({ pay: 1, user, sum: 12.5 });
+  const theirs = nodeSmsc({ login: user, password: 'Abcdef12', request: root });
+  got.balance = await theirs.balance();
+  got.sent = await theirs.send({ phones: '79168880006', mes: 'привет' });
+  got.forbidden = await caught(theirs.send({ phones: '77011234567', mes: 'привет' }));
+  got.renamed = await smsc.users({ chg: 1, user, new_login: `${user}.2`, notes: 'х' });
+  got.stat = await smsc.users({ get_stat: 1, user: `${user}.2` });
+  got.details = await smsc.users({ get_stat_all: 1, user_id: got.added.id });
+  got.taken = await caught(smsc.users({ pay: 1, user: `${user}.2`, sum: -1000 }));
+  got.missing = await caught(smsc.users({ chg: 1, user }));
+  return got;
+}
+
 async function keepSenders() {
   const got = { first: await smsc.senders({ get: 1 }) };
   const value = Buffer.alloc(300, 7);
@@ -66,6 +86,7 @@ async function main() {
   const contacts = await keepContacts('79168880001');
   console.log(JSON.stringify({
     contacts, templates: await keepTemplates(), senders: await keepSenders(),
+    subclients: await keepSubclients(),
   }));
 }
 

@@ -1,4 +1,4 @@
-"""`node-smsc` (npm) with contacts, templates and sender names of the running server.
+"""`node-smsc` (npm) with contacts, templates, sender names and sub-clients of the running server.
 
 What is compared are the members that its own tests fix.
 """
@@ -6,6 +6,7 @@ What is compared are the members that its own tests fix.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +82,33 @@ def test_sender_names(answers: Any) -> None:
     assert got["listed"][-1]["cmt"] == "магазин"
     assert got["code"] == got["deleted"] == OK
     assert [got[name]["code"] for name in ("wrong", "again", "missing")] == [11, 10, 3]
+
+
+def test_subclients(answers: Any) -> None:
+    got = answers["subclients"]
+    assert got["none"] == []  # it takes error 3 for an empty list
+    id = got["added"]["id"]
+    assert isinstance(id, int)
+    assert got["paid"] == got["renamed"] == OK
+    assert got["balance"] == {"balance": "12.50"}
+    assert got["sent"]["cnt"] == 1
+    assert got["forbidden"]["code"] == 6
+    login = "client_of_node.2"
+    assert got["stat"] == [
+        {
+            **{"login": login, "cnt": 1, "credit": "1.00", "debit": "12.50", "currency": "RUR"},
+            **{"user_id": id, "sms": 1},
+        }
+    ]
+    (detail,) = got["details"]
+    assert (detail["login"], detail["cnt"], detail["credit"]) == (login, 1, "1.00")
+    assert [got[name]["code"] for name in ("taken", "missing")] == [10, 6]
+
+
+def test_every_script_that_it_knows_is_used(npm_modules: Path) -> None:
+    """By one of the programs in this folder, against the running server."""
+    index = (npm_modules / "node-smsc" / "lib" / "api" / "index.js").read_text()
+    scripts = set(re.findall(r"^ +(\w+): require", index, re.M))
+    assert len(scripts) == 12
+    programs = "\n".join(path.read_text() for path in _HERE.glob("*_with_node_smsc.cjs"))
+    assert {name for name in scripts if f"smsc.{name}(" not in programs} == set()

@@ -31,6 +31,7 @@ from heliograph.cli import (
     routes,
     serve,
     simulate,
+    statistics,
     subclients,
     tariffs,
 )
@@ -113,6 +114,7 @@ for _command in (
     campaigns.campaign,
     binds.binds,
     ledger.ledger,
+    statistics.statistics,
     doctor.doctor,
     simulate.simulate,
 ):

@@ -39,6 +39,7 @@ __all__ = [
     "list_accounts",
     "list_api_keys",
     "load_accounts",
+    "load_logins",
     "open_electronic_purse",
     "rename_account",
     "set_credit",
@@ -213,6 +214,12 @@ async def list_accounts(
 ) -> list[Account]:
     """A page of accounts in the order of their ids."""
     return await load_accounts(connection, accounts.c.id > after_id, limit=limit)
+
+
+async def load_logins(connection: AsyncConnection) -> dict[int, str]:
+    """Logins of all accounts by id."""
+    rows = await connection.execute(select(accounts.c.id, accounts.c.login))
+    return {row[0]: row[1] for row in rows.all()}
 
 
 async def load_accounts(

@@ -27,8 +27,10 @@ __all__ = [
     "add_delta",
     "add_end",
     "add_message",
+    "first_day",
     "make_rows",
     "month_of",
+    "name_of",
     "spans_of",
 ]
 
@@ -107,18 +109,27 @@ def spans_of(days: tuple[int, int]) -> list[tuple[int, int]]:
     """The days from the first to the last one as few rows: spans of days and of whole months."""
     first, last = days
     month, after = month_of(first), month_of(last + 1)
-    if _first_day(month) < first:
+    if first_day(month) < first:
         month -= 1
     if month <= after:  # no whole month
         return [days]
     spans = [(after + 1, month)]
-    if first < _first_day(month):
-        spans.append((first, _first_day(month) - 1))
-    if _first_day(after) <= last:
-        spans.append((_first_day(after), last))
+    if first < first_day(month):
+        spans.append((first, first_day(month) - 1))
+    if first_day(after) <= last:
+        spans.append((first_day(after), last))
     return spans
 
 
-def _first_day(month: int) -> int:
+def first_day(month: int) -> int:
+    """The day on which the month of a row begins."""
     year, number = divmod(-month, 12)
     return timegm((year, number + 1, 1, 0, 0, 0)) // _DAY_S
+
+
+def name_of(day: int) -> str:
+    """A day of `totals` as ``2026-11-30``, a month as ``2026-11``."""
+    if day < 0:
+        return f"{-day // 12}-{-day % 12 + 1:02d}"
+    moment = gmtime(day * _DAY_S)
+    return f"{moment.tm_year}-{moment.tm_mon:02d}-{moment.tm_mday:02d}"

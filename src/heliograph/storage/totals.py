@@ -15,6 +15,7 @@ a million. Such a row has the number of its month, negative, in place of the day
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,15 @@ from sqlalchemy import ColumnElement, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.messages import MessageState
-from heliograph.storage.deltas import DELETED, DELIVERED, FAILED, REFUSED, spans_of
+from heliograph.storage.deltas import (
+    DELETED,
+    DELIVERED,
+    FAILED,
+    REFUSED,
+    first_day,
+    month_of,
+    spans_of,
+)
 from heliograph.storage.schema import accounts, moves, totals, transfers
 
 __all__ = [
@@ -31,6 +40,7 @@ __all__ = [
     "audit",
     "detail",
     "paid_in",
+    "stream",
     "sum_by_account",
 ]
 
@@ -134,6 +144,26 @@ async def detail(
         )
         for row in rows.all()
     ]
+
+
+async def stream(
+    connection: AsyncConnection, account_id: int, *, days: tuple[int, int], are_months: bool
+) -> AsyncIterator[Any]:
+    """Rows of `totals` of an account, or of all (0), by account and day; or those of the months
+    that begin within the days. `connection`: of `Database.snapshot()`."""
+    first, last = days
+    if are_months:
+        month = month_of(first)
+        # The later, the smaller.
+        first, last = month_of(last), month - (first_day(month) < first)
+    query = select(totals).where(totals.c.day >= first, totals.c.day <= last)
+    if account_id:
+        query = query.where(totals.c.account_id == account_id)
+    day = func.abs(totals.c.day)
+    keys = (totals.c.payer_id, totals.c.type, totals.c.mccmnc, totals.c.currency)
+    async with connection.stream(query.order_by(totals.c.account_id, day, *keys)) as rows:
+        async for row in rows:
+            yield row
 
 
 def _conditions(

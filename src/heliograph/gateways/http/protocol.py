@@ -160,7 +160,6 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The client reads again."""
         self._is_writing_paused = False
-        self._stalled_since = 0.0
         self._pump()
 
     def data_received(self, data: bytes) -> None:
@@ -390,13 +389,16 @@ class Connection(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """Ends what has taken too long by the loop's time `now`."""
         limits, transport = self._listener.limits, self.transport
-        if transport is None or transport.is_closing():
+        if transport is None:
             return
-        if self._stalled_since and now - self._stalled_since > limits.stall_s:
-            transport.abort()
-        elif self._running is not None or self._waiting:
+        # Also of a connection that is idle or being closed: its reply would stay in memory.
+        if self._is_writing_paused:
+            if now - self._stalled_since > limits.stall_s:
+                transport.abort()
             return
-        elif self._is_lingering:
+        if transport.is_closing() or self._running is not None or self._waiting:
+            return
+        if self._is_lingering:
             if now - self._idle_since > _LINGER_S:
                 transport.abort()
         elif not self._began_at:

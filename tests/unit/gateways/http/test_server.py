@@ -17,7 +17,8 @@ import trustme
 from tests.unit.gateways.http.fakes import Door, FakeServices, open_door, read_response
 
 from heliograph.domain.requests import Refused, SendRequest, Submitted
-from heliograph.gateways.http.app import HttpGateway
+from heliograph.gateways.http.app import SCRIPTS, HttpGateway
+from heliograph.gateways.http.calls import Reply
 from heliograph.gateways.http.ports import HttpSettings
 from heliograph.gateways.http.server import ConnectionLimits, HttpServer, TlsFiles
 
@@ -241,6 +242,28 @@ async def test_a_client_that_never_reads() -> None:
                 assert (await door.get(SEND)).body == OK
                 await asyncio.sleep(0.05)
             assert isinstance(task.exception(), ConnectionError)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_a_client_that_never_reads_its_only_reply(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither an idle connection nor one that is to be closed keeps a large reply for ever."""
+
+    async def answer(_: object) -> Reply:
+        return Reply("x" * 20_000_000)
+
+    monkeypatch.setitem(SCRIPTS, "balance", answer)
+    async with open_door(limits=ConnectionLimits(idle_s=0.2, stall_s=1.0)) as door:
+        with socket.create_connection(door.address) as client:
+            path = "/sys/balance.php?login=alex&psw=123"
+            client.sendall(f"GET {path} HTTP/{version}\r\nHost: x\r\n\r\n".encode())
+            for is_there in (True, False):
+                for _ in range(600):
+                    if bool(door.transports()) is is_there:
+                        break
+                    await asyncio.sleep(0.05)
+                assert bool(door.transports()) is is_there
 
 
 async def until_answered(door: Door, status: int) -> None:

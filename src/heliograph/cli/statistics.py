@@ -1,0 +1,108 @@
+"""`heliograph statistics`: what was sent and what it cost, as a table for other programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING
+
+import click
+
+from heliograph.cli.options import Installation, with_installation
+from heliograph.cli.output import ExitCode, Failure
+
+if TYPE_CHECKING:
+    from heliograph.storage.database import Database
+
+__all__ = ["statistics"]
+
+_COLUMNS = ["day", "account", "payer", "balance", "type", "network", "currency"]
+_COUNTS = ["messages", "parts", "delivered", "failed", "refused", "deleted"]
+_AMOUNTS = ["open", "charged"]
+_FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r")
+_LAST_DAY = 2_900_000
+
+
+@click.group()
+def statistics() -> None:
+    """What accounts sent, from the running totals.
+
+    \b
+    Example:
+      heliograph statistics export --from 01.11.2026 --to 30.11.2026
+    """
+
+
+@statistics.command("export")
+@click.option("--account", "login", help="Of this account only; else of all.")
+@click.option("--from", "first", metavar="DD.MM.YYYY", help="First day; else from the beginning.")
+@click.option("--to", "last", metavar="DD.MM.YYYY", help="Last day; else to the end.")
+@click.option("--monthly", is_flag=True, help="A row for a month, types and networks together.")
+@with_installation
+def export(
+    place: Installation, login: str | None, *, first: str | None, last: str | None, monthly: bool
+) -> None:
+    """Write statistics as CSV: a row for each account, day, balance, type, network and currency.
+
+    Messages count for the day on which they were accepted, in the zone of the installation. `open`
+    is reserved for messages on their way. With --monthly, months that begin within the days.
+
+    \b
+    Example:
+      heliograph statistics export --account shop > shop.csv
+      heliograph statistics export --from 01.01.2026 --monthly
+    """
+    from heliograph.domain.ledger import owner_of_purse
+    from heliograph.domain.money import format_micros
+    from heliograph.storage import totals
+    from heliograph.storage.accounts import find_account, load_logins
+
+    days = _read_day(first, 0), _read_day(last, _LAST_DAY)
+
+    async def write(database: Database) -> None:
+        async with database.snapshot() as connection:
+            logins = await load_logins(connection)
+            account_id = 0 if login is None else (await find_account(connection, login)).id
+            click.echo(_line([*_COLUMNS, *_COUNTS, *_AMOUNTS]))
+            async for row in totals.stream(connection, account_id, days=days, are_months=monthly):
+                payer = owner_of_purse(row.payer_id)
+                click.echo(
+                    _line(
+                        [
+                            deltas.name_of(row.day),
+                            logins.get(row.account_id, str(row.account_id)),
+                            logins.get(payer, str(payer)),
+                            "electronic" if row.payer_id < 0 else "ordinary",
+                            "" if monthly else row.type,
+                            row.mccmnc,
+                            row.currency,
+                            *(getattr(row, name) for name in _COUNTS),
+                            format_micros(row.open_micros),
+                            format_micros(row.charged_micros),
+                        ]
+                    )
+                )
+
+    place.run(write)
+
+
+def _read_day(text: str | None, default: int) -> int:
+    from datetime import date, datetime
+
+    if not text:
+        return default
+    try:
+        day = datetime.strptime(text, "%d.%m.%Y").date()
+    except ValueError:
+        raise Failure(f"{text} is not a day, DD.MM.YYYY", ExitCode.USAGE) from None
+    return (day - date(1970, 1, 1)).days
+
+
+def _line(cells: list[object]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(
+        # A spreadsheet would take such a login for a formula.
+        f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_SIGNS) else cell
+        for cell in cells
+    )
+    return line.getvalue()
