@@ -317,6 +317,11 @@ class Receipts:
             message.detail = receipt.detail
         self._metrics.receipt(max(0, changes.now_ms - part.submitted_at))
         self._books.end_part(changes, part, state, receipt.err)
+        if len(message.parts) > 1:
+            # Some operators name all parts of a message alike: their receipts speak for all.
+            for twin in message.parts:
+                if twin.state is MessageState.SUBMITTED and twin.external_id == part.external_id:
+                    self._books.end_part(changes, twin, state, receipt.err)
 
     def _file_early(self, connector_id: int, receipt: ReceiptReport, on_stored: Stored) -> None:
         if self._early_count >= _MAX_EARLY or not receipt.candidates:
