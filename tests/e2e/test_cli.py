@@ -319,3 +319,24 @@ def test_the_benchmark_is_set_up_as_it_says(tmp_path: Path) -> None:
     explained = json.loads(CliRunner().invoke(program, asked).stdout)
     assert explained["order"] == ["sink"]
     assert explained["price_of_a_part"] == "0.01 RUR"
+
+
+def test_an_operator_that_refuses_the_bind(gateway: Gateway) -> None:
+    """Health and doctor tell the operator's own word, which tells what to do."""
+    with running("simulate", "smsc", "--port", "0", "--json", "--password", "right") as output:
+        port = json.loads(output.readline())["port"]
+        where = ("--set", "host=127.0.0.1", "--set", f"port={port}")
+        command(gateway, "connector", "add", "strict", *where, "--set", "password=wrong")
+        reason = "not connected: strict (bind refused: ESME_RINVPASWD)"
+        wait_for(
+            lambda: json.loads(gateway.get("/health"))["checks"]["connectors"] == reason,
+            what="the reason in /health",
+        )
+        told = command(gateway, "doctor", "--json", code=1).stdout
+        (found,) = [e for e in json.loads(told)["findings"] if e["check"] == "health"]
+        assert reason in found["what"]
+        assert "connect-an-operator" in found["todo"]
+
+        command(gateway, "connector", "set", "strict", "--set", "password=right")
+        wait_for(lambda: json.loads(gateway.get("/health"))["ok"], what="the bind")
+    command(gateway, "connector", "disable", "strict")

@@ -176,6 +176,8 @@ async def _check_ports(config: Config) -> list[Finding]:
         if alive or not open_ports:
             listed = ", ".join(f"{name} {port}" for name, port in open_ports.items())
             findings.append(Finding("server", "good", f"it runs here ({listed or 'no doors'})"))
+            if "http" in alive:
+                findings += await _ask_health(open_ports["http"])
             return findings
         findings.append(
             Finding(
@@ -198,6 +200,27 @@ async def _check_ports(config: Config) -> list[Finding]:
         # SMPP may have several of each kind, divided by commas.
         findings += [_check_door(name, each.strip()) for each in listens.split(",") if each.strip()]
     return findings
+
+
+async def _ask_health(port: int) -> list[Finding]:
+    """What the running server itself finds wrong, such as an operator that refuses the bind."""
+    from heliograph.httpclient import HttpClient, HttpError
+
+    client = HttpClient(allow_private=True, timeout_s=_CONNECT_S)
+    try:
+        answer = await client.get(f"http://127.0.0.1:{port}/health", 1 << 16)
+        checks = dict(json.loads(answer.body)["checks"])
+    except (HttpError, ValueError, KeyError, TypeError) as error:
+        todo = "look at the server's log"
+        return [Finding("health", "bad", f"/health is not answered: {error}", todo)]
+    finally:
+        await client.close()
+    todos = {"connectors": "docs/howto/connect-an-operator.md says what each reason means"}
+    return [
+        Finding("health", "bad", f"{name}: {told}", todos.get(name, "look at the server's log"))
+        for name, told in checks.items()
+        if told != "ok"
+    ]
 
 
 def _check_door(name: str, listen: str) -> Finding:

@@ -58,9 +58,9 @@ class Upstreams:
         await asyncio.gather(*(self._dispatch.detach(i, self._drain_s) for i in running))
 
     def trouble(self) -> str:
-        """Which connectors are not connected, in words; empty: all are."""
+        """Which connectors are not connected, and why, in words; empty: all are."""
         upstreams = self._dispatch.upstreams.values()
-        down = sorted(u.connector.name for u in upstreams if not u.connector.is_up)
+        down = sorted(_describe(u.connector) for u in upstreams if not u.connector.is_up)
         return f"not connected: {', '.join(down)}" if down else ""
 
     def count_binds(self) -> dict[tuple[str, str], int]:
@@ -71,6 +71,11 @@ class Upstreams:
                 key = (upstream.connector.name, bind.state)
                 counts[key] = counts.get(key, 0) + 1
         return counts
+
+
+def _describe(connector: Connector) -> str:
+    errors = [bind.last_error for bind in connector.status() if bind.last_error]
+    return f"{connector.name} ({errors[0]})" if errors else connector.name
 
 
 def _build(settings: ConnectorConfig) -> Connector | None:

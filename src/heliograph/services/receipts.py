@@ -301,6 +301,11 @@ class Receipts:
             message.detail = receipt.detail
         self._metrics.receipt(max(0, changes.now_ms - part.submitted_at))
         self._books.end_part(changes, part, state, receipt.err)
+        if len(message.parts) > 1:
+            # Some operators name all parts of a message alike: their receipts speak for all.
+            for twin in message.parts:
+                if twin.state is MessageState.SUBMITTED and twin.external_id == part.external_id:
+                    self._books.end_part(changes, twin, state, receipt.err)
 
     def _keep_unmatched(self, changes: Changes, connector_id: int, receipt: ReceiptReport) -> None:
         """Stores a receipt that fits nothing, and remembers it for an answer that may follow."""

@@ -208,6 +208,27 @@ async def test_repeated_foreign_and_contradicting_receipts(rig: Rig) -> None:
     assert (await rig.audit()).is_exact
 
 
+async def test_one_id_for_all_parts_and_one_id_for_two_messages(rig: Rig) -> None:
+    puppet = PuppetConnector(0, answers=False)
+    await rig.attach(puppet)
+    long = await rig.send(text=LONG)
+    await rig.until(lambda: len(puppet.sent) == 3)
+    for _ in range(3):
+        puppet.outcome(OutcomeKind.ACCEPTED, external_id="same")
+    assert await puppet.tell(puppet.receipt("same"))
+    answer = await rig.reach(long.client_ref, 1)
+    assert answer.cost_micros == 3_000_000
+    # Of several messages the newest is meant: operators begin their counting anew.
+    older, newer = await rig.send(text="older"), await rig.send(text="newer")
+    await rig.until(lambda: len(puppet.sent) == 2)
+    puppet.outcome(OutcomeKind.ACCEPTED, external_id="again")
+    puppet.outcome(OutcomeKind.ACCEPTED, external_id="again")
+    assert await puppet.tell(puppet.receipt("again"), puppet.receipt("again"))
+    await rig.reach(newer.client_ref, 1)
+    assert (await rig.status(older.client_ref)).status == 0
+    assert (await rig.audit()).is_exact
+
+
 async def test_a_full_window_waits_in_fair_lanes_and_is_never_overrun(rig: Rig) -> None:
     puppet = PuppetConnector(0, window=10)
     await rig.attach(puppet)
