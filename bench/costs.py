@@ -105,12 +105,14 @@ def run(names: set[str], options: argparse.Namespace) -> dict[str, Cost]:
         return runner.run(measure_all(names, messages=options.messages, repeats=options.repeats))
 
 
-def doubled(costs: Mapping[str, Cost], expected: Mapping[str, float]) -> set[str]:
-    """Stages that cost twice as much as they did."""
+def dearer(
+    costs: Mapping[str, Cost], expected: Mapping[str, float], factor: float = DOUBLED
+) -> set[str]:
+    """Stages that cost more than `factor` times what is expected."""
     return {
         name
         for name, cost in costs.items()
-        if name in expected and cost.ratio > DOUBLED * expected[name] + SLACK_TURNS
+        if name in expected and cost.ratio > factor * expected[name] + SLACK_TURNS
     }
 
 
@@ -132,6 +134,9 @@ def main() -> int:
     parser.add_argument("--stages", default="", metavar="A,B", help="only these")
     parser.add_argument("--messages", type=int, default=2_000, help="in each repetition (2000)")
     parser.add_argument("--repeats", type=int, default=7, help="the least of so many counts (7)")
+    parser.add_argument(
+        "--factor", type=float, default=DOUBLED, help="fail from so many times as much on (2)"
+    )
     parser.add_argument("--save", action="store_true", help="these ratios are expected from now on")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
     options = parser.parse_args()
@@ -139,7 +144,7 @@ def main() -> int:
     wanted = {name for name in options.stages.split(",") if name}
     costs = run(wanted, options)
     for _ in range(_TRIES - 1):
-        if options.save or not (suspects := doubled(costs, expected)):
+        if options.save or not (suspects := dearer(costs, expected, options.factor)):
             break
         again = run(suspects, options)
         costs |= {n: c for n, c in again.items() if c.ratio < costs[n].ratio}
@@ -152,9 +157,10 @@ def main() -> int:
         merged = expected | {name: round(cost.ratio, 2) for name, cost in costs.items()}
         EXPECTED.write_text(json.dumps(merged, indent=2) + "\n")
         return 0
-    for name in sorted(doubled(costs, expected)):
+    failed = sorted(dearer(costs, expected, options.factor))
+    for name in failed:
         print(f"\n{name} costs {costs[name].ratio:.1f} turns, expected {expected[name]:.1f}")
-    return int(bool(doubled(costs, expected)))
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

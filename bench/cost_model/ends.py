@@ -49,7 +49,9 @@ class Ends:
     async def http(self, messages: int) -> Watch:
         """From the socket to the answer: all but disk and operator, `parse` to `accept` in it."""
         rig = self._rig
-        server = HttpServer(HttpGateway(rig.services, HttpSettings(), observer=rig.base.metrics))
+        server = HttpServer(
+            HttpGateway(rig.runtime.services, HttpSettings(), observer=rig.runtime.base.metrics)
+        )
         port = (await server.start())[0][1]
         url = f"http://127.0.0.1:{port}/sys/send.php?login={PLAIN}&psw={PASSWORD}"
         door = Door(single_url=f"{url}&phones=791{{seq}}&mes=Tx{{ts}}+hello", good="OK - ")
@@ -62,10 +64,10 @@ class Ends:
         """The same for a client that is bound by SMPP."""
         rig = self._rig
         listener = SmppListener(
-            rig.services,
-            rig.base.config,
-            clock=rig.base.clock,
-            observer=rig.base.metrics,
+            rig.runtime.services,
+            rig.runtime.base.config,
+            clock=rig.runtime.base.clock,
+            observer=rig.runtime.base.metrics,
             announce=lambda _: None,
         )
         await listener.open()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 from heliograph.connectors.base import (
     BindStatus,
@@ -19,38 +18,28 @@ from heliograph.storage.journal import Entry, Journal
 
 
 class Valve:
-    """The journal, and a hand on it.
+    """A hand on a running journal.
 
-    *open*: entries go to the disk. *shut*: they gather in `held`. *instant*: they are told at once
-    that they are on disk, and never are.
+    *open*: entries go to the disk. *shut*: accepted messages gather in `held`, everything else goes
+    on. *instant*: accepted messages are told at once that they are on disk, and never are.
     """
 
     def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+        self._pass_on = journal.append
         self.mode = "open"
         self.held: list[Entry] = []
         self.under_way = 0
         self._drained = asyncio.Event()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._journal, name)
+        vars(journal)["append"] = self.append
 
     def append(self, entry: Entry) -> None:
-        if self.mode == "shut":
-            self.held.append(entry)
-        elif self.mode == "instant":
-            asyncio.get_running_loop().call_soon(_tell, entry)
-        else:
+        """As the journal's, but for the mode."""
+        if self.mode == "open" or not entry.payer_id:
             self._pass(entry)
-
-    async def write(self, entry: Entry) -> Entry:
-        """As the journal's."""
-        self.under_way += 1
-        try:
-            return await self._journal.write(entry)
-        finally:
-            self.under_way -= 1
-            self._drained.set()
+        elif self.mode == "shut":
+            self.held.append(entry)
+        else:
+            asyncio.get_running_loop().call_soon(_tell, entry)
 
     async def release(self, count: int) -> None:
         """Lets so many of the held through together, and waits until they are told."""
@@ -77,7 +66,7 @@ class Valve:
                 done(written)
 
         entry.done = settled
-        self._journal.append(entry)
+        self._pass_on(entry)
 
 
 def _tell(entry: Entry) -> None:

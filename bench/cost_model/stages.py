@@ -70,7 +70,7 @@ class Stages:
 
     async def authenticate(self, messages: int) -> Watch:
         """A login that has been seen before."""
-        authentication = self._rig.services.authentication
+        authentication = self._rig.runtime.services.authentication
         fields = read_parameters(_QUERY).fields
         await authenticate(authentication, fields, _ADDRESS)
         watch = self.watch(messages)
@@ -82,7 +82,7 @@ class Stages:
 
     async def route(self, messages: int) -> Watch:
         """The choice of connectors."""
-        routes, account = self._rig.base.directory.routes, self._rig.account(PLAIN)
+        routes, account = self._rig.runtime.base.directory.routes, self._rig.account(PLAIN)
         watch = self.watch(messages)
         with watch:
             for number in range(messages):
@@ -99,7 +99,7 @@ class Stages:
 
     async def price(self, messages: int) -> Watch:
         """The tariff's answer."""
-        plan = self._rig.base.directory.plan_of(self._rig.account(PLAIN))
+        plan = self._rig.runtime.base.directory.plan_of(self._rig.account(PLAIN))
         assert plan is not None
         watch = self.watch(messages)
         with watch:
@@ -110,7 +110,7 @@ class Stages:
 
     async def plan(self, messages: int) -> Watch:
         """From a request to its plan: number, text, parts, network, price, route."""
-        directory = self._rig.base.directory
+        directory = self._rig.runtime.base.directory
         rules = Rules(
             plan=directory.plan_of(self._rig.account(PLAIN)),
             routes=directory.routes,
@@ -161,7 +161,7 @@ class Stages:
         for count in batches(messages):
             with watch:
                 rig.upstream.free = count
-                rig.engine.dispatch.report_ready(rig.upstream)
+                rig.runtime.engine.dispatch.report_ready(rig.upstream)
                 await rig.valve.drained()
         parts = self.sent()
         assert len(parts) == messages
@@ -193,7 +193,7 @@ class Stages:
         """As `receipt`, for an account with a handler: until its answers are on disk."""
         parts = await self.send(messages, CALLED)
         await self._answer(parts, self.watch(0))
-        webhooks, valve = self._rig.engine.webhooks, self._rig.valve
+        webhooks, valve = self._rig.runtime.engine.webhooks, self._rig.valve
         wanted = self._callbacks() + messages
         watch = self.watch(messages)
         with watch:
@@ -216,7 +216,7 @@ class Stages:
         rig = self._rig
         rig.upstream.free = messages if slots is None else slots
         rig.valve.mode = "shut"
-        begin = rig.services.submit.begin
+        begin = rig.runtime.services.submit.begin
         for count in batches(messages):
             requests = [rig.request(self._next + index, login) for index in range(count)]
             self._next += count
@@ -250,7 +250,7 @@ class Stages:
             )
             for part in parts
         ]
-        self._rig.engine.dispatch.report_receipts(self._rig.upstream, reports, _stored)
+        self._rig.runtime.engine.dispatch.report_receipts(self._rig.upstream, reports, _stored)
 
     def sent(self) -> list[Part]:
         parts, self._rig.upstream.sent = self._rig.upstream.sent, []
@@ -259,7 +259,7 @@ class Stages:
     def end(self, parts: list[Part]) -> None:
         """What is left open in the database does no harm; in memory it would grow."""
         for part in parts:
-            self._rig.base.tracker.remove(part.message)
+            self._rig.runtime.base.tracker.remove(part.message)
 
 
 def _expect(end: Submitted | Refused) -> None:

@@ -112,9 +112,10 @@ def _size(bench: Bench, scenario: Scenario) -> int:
     if scenario.way is Way.BULK:
         bench.run(BULK_NUMBERS)
         return planned
-    rate = bench.run(min(planned, _FIRST_TRY)).rate
-    rate = bench.run(max(1, min(planned // 5, round(rate * _WARM_UP_S)))).rate
-    return max(1, min(planned, round(rate * _RUN_S)))
+    least = min(planned, _FIRST_TRY)
+    first = bench.run(least).rate
+    second = bench.run(max(least, min(planned // 5, round(first * _WARM_UP_S)))).rate
+    return max(least, min(planned, round(max(first, second) * _RUN_S)))
 
 
 def _run(contender: Contender, scenario: Scenario) -> None:

@@ -54,7 +54,7 @@ def export(
     """
     from heliograph.domain.ledger import owner_of_purse
     from heliograph.domain.money import format_micros
-    from heliograph.storage import totals
+    from heliograph.storage import deltas, totals
     from heliograph.storage.accounts import find_account, load_logins
 
     days = _read_day(first, 0), _read_day(last, _LAST_DAY)
