@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from sqlalchemy import select
 from tests.contract.conftest import PostgresServer, postgres_server
 from tests.e2e.conftest import UNLIMITED
 from tests.harness.gateway import LOGIN, PASSWORD, Gateway, wait_for
+
+from heliograph.services import administration
+from heliograph.storage import accounts, currencies
+from heliograph.storage.database import Database
+from heliograph.storage.schema import balances
 
 __all__ = ["postgres_server"]
 
@@ -95,3 +103,111 @@ def test_kill_in_the_middle(stored: Gateway) -> None:
             timeout_s=30,
         )
     assert stored.audit() == []
+
+
+# login, its main account, its kind (users.php, section 5), what it is paid at first.
+TREE = [
+    ("own", "rich", 0, 100),
+    ("shared-plan", "own", 1, 50),
+    ("shared", "own", 2, 0),
+    ("balance", "rich", 3, 0),
+    ("second", "rich", 4, 0),
+    ("deep", "shared-plan", 0, 20),
+]
+SUB_PASSWORD = "Sub-Secret-1"
+# Delivered, undeliverable, refused, expired, taken and never told, put off.
+ENDS = ["79161234567", *(f"7900000{code}" for code in ("00006", "01255", "02000", "06000"))]
+
+
+class Tree:
+    """A tree of sub-clients of all kinds, and everything that moves its money, over the wire."""
+
+    def __init__(self, base: str, session: aiohttp.ClientSession, seed: int) -> None:
+        self._base = base
+        self._session = session
+        self._chance = random.Random(seed)
+        self._sent: list[tuple[str, str, str]] = []
+        self.codes: Counter[int] = Counter()
+
+    async def call(self, script: str, login: str, **fields: Any) -> Any:
+        """A request of an account; its JSON."""
+        psw = PASSWORD if login == "rich" else SUB_PASSWORD
+        query = {"login": login, "psw": psw, "fmt": "3", **{k: str(v) for k, v in fields.items()}}
+        async with self._session.post(f"{self._base}/sys/{script}.php", data=query) as reply:
+            answer = json.loads(await reply.read())
+        self.codes[answer.get("error_code", 0) if isinstance(answer, dict) else 0] += 1
+        return answer
+
+    async def plant(self) -> None:
+        """Creates the sub-clients."""
+        for login, main, kind, amount in TREE:
+            fields = {"user": login, "password": SUB_PASSWORD, "type": kind}
+            assert "id" in await self.call("users", main, add=1, **fields)
+            if amount:
+                paid = await self.call("users", main, pay=1, user=login, sum=amount)
+                assert paid == {"result": "OK"}
+
+    async def act(self) -> None:
+        """Something, by chance."""
+        chance = self._chance
+        login, main, *_ = chance.choice(TREE)
+        what = chance.choice(["send"] * 5 + ["pay"] * 3 + ["delete", "kind", "currency"])
+        if what == "send":
+            phones = chance.choices(ENDS, k=chance.randint(1, 4))
+            extra = chance.choice([{}, {}, {"time": "+60"}, {"call": 1}])
+            answer = await self.call("send", login, phones=",".join(phones), mes="text", **extra)
+            if "id" in answer:
+                self._sent += [(login, str(answer["id"]), phone) for phone in phones]
+        elif what == "pay":
+            amount = chance.randint(-40, 40) * 333_333 / 10**6 or 1
+            purse = {"balance2": 1} if chance.random() < 0.2 else {}
+            await self.call("users", main, pay=1, user=login, sum=f"{amount:.6f}", **purse)
+        elif what == "delete" and self._sent:
+            login, id, phone = self._sent.pop()
+            await self.call("status", login, phone=phone, id=id, **{"del": 1})
+        elif what == "kind":
+            await self.call("users", main, chg=1, user=login, type=chance.randint(0, 4))
+        elif what == "currency":
+            await self.call("users", main, chg=1, user=login, curr=chance.choice([1, 2, 5]))
+
+
+async def live(base: str, seed: int) -> Counter[int]:
+    """Twelve connections do things at once; how often each error came, 0 for none."""
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        tree = Tree(base, session, seed)
+        await tree.plant()
+
+        async def go() -> None:
+            for _ in range(15):
+                await tree.act()
+
+        await asyncio.gather(*(go() for _ in range(12)))
+        return tree.codes
+
+
+async def _set_up(database: Database) -> None:
+    rates = {"RUR": 10**6, "USD": 77_777_777, "KZT": 199_900}
+    async with database.write() as connection:
+        await currencies.set_rates(connection, rates, now_ms=1)
+        rich = await accounts.find_account(connection, "rich")
+    await administration.pay(database, "rich", 10**8, now_ms=1, is_electronic=True)
+    assert rich.payer_id == rich.id
+
+
+async def _overdrawn(database: Database) -> list[Any]:
+    async with database.read() as connection:
+        rows = await connection.execute(
+            select(balances).where(balances.c.balance_micros < -balances.c.credit_micros)
+        )
+    return list(rows)
+
+
+def test_money_in_a_tree_of_sub_clients(stored: Gateway) -> None:
+    """Exact to the last micro, whatever was sent, paid, taken back, deleted and changed at once."""
+    stored.administer(_set_up)
+    codes = asyncio.run(live(stored.base, seed=20261126))
+    # Much was done, much was refused for good reasons, and nothing failed.
+    assert codes[0] > 80
+    assert set(codes) <= {0, 3, 5, 6, 7, 8, 10}, codes
+    assert stored.audit() == []
+    assert stored.administer(_overdrawn) == []
