@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.unit.cli.conftest import Run
 
-from heliograph.storage import totals
+from heliograph.storage import deltas
 from heliograph.storage.accounts import create_account
 from heliograph.storage.database import Database, sqlite_url
 from heliograph.storage.schema import totals as table
@@ -21,7 +21,7 @@ async def _fill(data: Path) -> None:
     database = Database(sqlite_url(data))
     async with database.write() as connection:
         odd = await create_account(connection, "=odd", now_ms=1)
-        deltas: totals.Deltas = {}
+        made: deltas.Deltas = {}
         for account, day, network, purse in (
             (1, DAY, "25001", 1),
             (1, DAY, "25002", 1),
@@ -29,9 +29,9 @@ async def _fill(data: Path) -> None:
             (odd, DAY - 1, "25001", -1),
         ):
             key = (account, day, purse, 0, network, "RUR")
-            deltas[key] = [3, 4, 1, 1, 1, 0, 1_400_000, 2_800_000]
+            made[key] = [3, 4, 1, 1, 1, 0, 1_400_000, 2_800_000]
         names = [column.name for column in table.columns]
-        rows = [dict(zip(names, row, strict=True)) for row in totals.make_rows([deltas])]
+        rows = [dict(zip(names, row, strict=True)) for row in deltas.make_rows([made])]
         await connection.execute(table.insert(), rows)
     await database.close()
 
