@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequenc
 from typing import Any, TextIO
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-from prometheus_client.core import HistogramMetricFamily
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 from heliograph.domain.messages import MessageState
 from heliograph.domain.refusals import Refusal
 
-__all__ = ["Check", "Metrics", "Timing", "compose_health", "mask", "set_up_logging"]
+__all__ = ["Check", "Metrics", "Tally", "Timing", "compose_health", "mask", "set_up_logging"]
 
 _SECRET_KEYS = frozenset(
     {
@@ -178,14 +178,40 @@ class Timing:
         yield family
 
 
+class Tally:
+    """A counter that is cheap to feed: one addition in a dictionary. What a value means is put
+    into words when somebody asks."""
+
+    def __init__(
+        self, name: str, help: str, labels: Sequence[str], registry: CollectorRegistry
+    ) -> None:
+        self._name = name
+        self._help = help
+        self._labels = tuple(labels)
+        self._counts: dict[tuple[Any, ...], int] = {} if labels else {(): 0}
+        registry.register(self)
+
+    def add(self, count: int, *labels: Any) -> None:
+        """`count` more with these labels."""
+        counts = self._counts
+        counts[labels] = counts.get(labels, 0) + count
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """For the registry."""
+        family = CounterMetricFamily(self._name, self._help, labels=self._labels)
+        for labels, count in self._counts.items():
+            family.add_metric([str(label) for label in labels], count)
+        yield family
+
+
 class Metrics:
     """All metrics, on a registry of their own. Methods are called in the event loop."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
 
-        def counter(name: str, help: str, labels: Sequence[str] = ()) -> Counter:
-            return Counter(f"heliograph_{name}", help, labels, registry=registry)
+        def counter(name: str, help: str, labels: Sequence[str] = ()) -> Tally:
+            return Tally(f"heliograph_{name}", help, labels, registry)
 
         def timing(name: str, help: str, bounds: Sequence[float]) -> Timing:
             return Timing(f"heliograph_{name}", help, bounds, registry)
@@ -228,24 +254,22 @@ class Metrics:
         self._smpp_binds = Gauge(
             "heliograph_smpp_binds", "Binds of SMPP clients.", ["role"], registry=registry
         )
-        # Label lookups cost more than the addition: children are kept.
-        self._children: dict[tuple[str, ...], Any] = {}
         self._depths: dict[str, Callable[[], int]] = {}
 
     # --- the walk of a message ---
 
     def accepted(self, part_count: int, elapsed_ms: float) -> None:
         """A request was accepted, `elapsed_ms` after it came."""
-        self._accepted.inc(part_count)
+        self._accepted.add(part_count)
         self._accept_s.observe(elapsed_ms / 1000)
 
     def refused(self, refusal: Refusal) -> None:
         """A request was refused as a whole."""
-        self._child(self._refused, refusal.name.lower()).inc()
+        self._refused.add(1, refusal.name.lower())
 
     def submitted(self, part_count: int) -> None:
         """Parts went to a connector."""
-        self._submitted.inc(part_count)
+        self._submitted.add(part_count)
 
     def responded(self, elapsed_ms: float, part_count: int = 1) -> None:
         """Upstreams answered for parts."""
@@ -257,36 +281,36 @@ class Metrics:
 
     def unmatched_receipt(self) -> None:
         """A receipt fitted nothing."""
-        self._unmatched.inc()
+        self._unmatched.add(1)
 
     def finished(self, state: MessageState, err: int) -> None:
         """A message has its final state; `err` is an error code of the API's table."""
-        self._child(self._finished, state.name.lower(), str(err)).inc()
+        self._finished.add(1, state.name.lower(), err)
 
     # --- the edges ---
 
     def http_request(self, script: str, error_code: int, seconds: float) -> None:
         """An API request was answered; `script` is a name of the route table."""
-        self._child(self._http, script, str(error_code)).inc()
+        self._http.add(1, script, error_code)
         self._http_s.observe(seconds)
 
     def callbacks(self, result: str, count: int, elapsed_ms: float = 0.0) -> None:
         """Calls ended: ``done``, ``failed`` or ``given_up``, after `elapsed_ms` in the mean."""
-        self._child(self._callbacks, result).inc(count)
+        self._callbacks.add(count, result)
         if elapsed_ms:
             self._callback_s.observe(elapsed_ms / 1000, count)
 
     def session_requests(self, command: str, status: str, count: int) -> None:
         """Requests of SMPP clients were answered: so many of this kind with this status."""
-        self._child(self._session_requests, command, status).inc(count)
+        self._session_requests.add(count, command, status)
 
     def session_deliveries(self, result: str, count: int) -> None:
         """Deliveries to SMPP clients were ``delivered``, ``refused`` or ``unanswered``."""
-        self._child(self._session_deliveries, result).inc(count)
+        self._session_deliveries.add(count, result)
 
     def session_refused(self, reason: str) -> None:
         """The SMPP door ended a connection, or refused a bind."""
-        self._child(self._session_refused, reason).inc()
+        self._session_refused.add(1, reason)
 
     def commit(self, rows: int, seconds: float) -> None:
         """The journal wrote a batch."""
@@ -315,14 +339,6 @@ class Metrics:
         for queue, depth in self._depths.items():
             self._queued.labels(queue).set(depth())
         return generate_latest(self.registry)
-
-    def _child(self, counter: Counter, *labels: str) -> Counter:
-        key = (counter._name, *labels)
-        child = self._children.get(key)
-        if child is None:
-            child = self._children[key] = counter.labels(*labels)
-        found: Counter = child
-        return found
 
 
 def compose_health(checks: Mapping[str, Check]) -> dict[str, Any]:
