@@ -165,15 +165,17 @@ class Dispatch:
         """Takes slots for a message that is about to be accepted; the connector's id, or 0."""
         for connector_id in route:
             upstream = self._upstreams.get(connector_id)
-            if upstream is None or not upstream.connector.is_up:
+            if upstream is None:
                 continue
-            if not upstream.lanes.is_empty():
+            connector = upstream.connector
+            if upstream.lanes.is_empty():
+                taken = connector.take(part_count)
+                if taken == part_count:
+                    return connector_id
+                connector.give_back(taken)
+            # What waits for an upstream that is up waits its turn; one that is down is passed over.
+            if connector.is_up:
                 return 0
-            taken = upstream.connector.take(part_count)
-            if taken == part_count:
-                return connector_id
-            upstream.connector.give_back(taken)
-            return 0
         return 0
 
     def unclaim(self, connector_id: int, part_count: int) -> None:
