@@ -39,7 +39,10 @@ async def list_callbacks(
     if state is not None:
         numbers = {name: number for number, name in _STATES.items()}
         query = query.where(outbox.c.state == numbers[state])
-    return [_record(row) for row in (await connection.execute(query)).mappings()]
+    rows = list((await connection.execute(query)).mappings())
+    # Ids are given out in blocks: those of commands run ahead of the server's.
+    rows.sort(key=lambda row: (row["created_at"], row["id"]), reverse=True)
+    return [_record(row) for row in rows]
 
 
 async def read_callback(
