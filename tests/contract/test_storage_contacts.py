@@ -292,6 +292,6 @@ async def test_signatures_wear_out_and_are_made_anew(book: Book) -> None:
     async with book.database.read() as connection:
         query = select(func.max(func.length(contact_blocks.c.signature)))
         assert await connection.scalar(query) < 1000
-        assert await connection.scalar(select(func.min(contact_blocks.c.left))) >= -64
+        assert await connection.scalar(select(func.min(contact_blocks.c.spare))) >= -64
     assert await book.phones(search="round 3 63") == ["79160000063"]
     assert await book.phones(search="round 2") == []

@@ -11,6 +11,7 @@ number the database can tell (SQLite has no other way to look at a bit of a blob
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from zlib import crc32
 
@@ -27,20 +28,17 @@ _ALWAYS = 0x40
 # room for half as many grams more, which are added later.
 _MIN_BYTES, _MAX_BYTES = 32, 960
 
+_NUMBER = re.compile(r"\d{4,}")
+
 Mark = tuple[int, int]
 
 
 def grams_of(text: str) -> set[str]:
     """The grams of a text; none reaches over the end of a line."""
-    found: set[str] = set()
-    for at in range(len(text) - 2):
-        gram = text[at : at + 3]
-        if gram.isdecimal():
-            gram = text[at : at + 4]
-            if len(gram) == 4 and gram.isdecimal():
-                found.add(gram)
-        elif "\n" not in gram:
-            found.add(gram)
+    grams = {text[at : at + 3] for at in range(len(text) - 2)}
+    found = {gram for gram in grams if not gram.isdecimal() and "\n" not in gram}
+    for run in _NUMBER.findall(text):
+        found.update([run[at : at + 4] for at in range(len(run) - 3)])
     return found
 
 
@@ -59,25 +57,21 @@ def add_text(signature: bytes, text: str) -> bytes:
 def marks_of(part: str) -> list[Mark]:
     """What the signature of texts that hold `part` shows: (place, mask); the byte at the place
     modulo the length of the signature has the bit of the mask. Empty: `part` is too short."""
-    grams = sorted(grams_of(part), key=_hash)
-    return [mark for gram in grams for mark in _marks(gram)][:MAX_MARKS]
+    hashes = [each for pair in sorted(map(_hashes, grams_of(part))) for each in pair]
+    return [(each >> 4, 1 << each % _BITS) for each in hashes[:MAX_MARKS]]
 
 
 def _add(signature: bytes, grams: set[str]) -> bytes:
     made = bytearray(signature)
     length = len(made)
     for gram in grams:
-        for place, mask in _marks(gram):
-            made[place % length] |= mask
+        first, second = _hashes(gram)
+        made[(first >> 4) % length] |= 1 << first % _BITS
+        made[(second >> 4) % length] |= 1 << second % _BITS
     return bytes(made)
 
 
-def _marks(gram: str) -> tuple[Mark, Mark]:
-    hashed = _hash(gram)
-    second = hashed * 0x9E3779B1 & 0xFFFFFFFF
-    return (hashed >> 4, 1 << hashed % _BITS), (second >> 4, 1 << second % _BITS)
-
-
-def _hash(gram: str) -> int:
+def _hashes(gram: str) -> tuple[int, int]:
     # A text may hold half of a surrogate pair: clients send what they like.
-    return crc32(gram.encode(errors="surrogatepass"))
+    hashed = crc32(gram.encode("utf-8", "surrogatepass"))
+    return hashed, hashed * 0x9E3779B1 & 0xFFFFFFFF

@@ -104,11 +104,11 @@ async def refresh(
     worn = 0
     for number, block in (await _take(connection, key, changes)).items():
         block.apply(changes[number])
-        worn += block.left < 0
-        if block.signature == ANYTHING or (block.left < 0 and worn <= _MAX_REMADE):
+        worn += block.spare < 0
+        if block.signature == ANYTHING or (block.spare < 0 and worn <= _MAX_REMADE):
             block.remake()
         place = {**key, "block": number}
-        signatures.append({**place, "signature": block.signature, "left": block.left})
+        signatures.append({**place, "signature": block.signature, "spare": block.spare})
         texts.append({**place, "texts": block.texts})
     engine = sqlite if is_sqlite(connection) else postgresql
     for table, rows in ((contact_blocks, signatures), (contact_texts, texts)):
@@ -125,11 +125,11 @@ async def refresh(
 
 @dataclass(slots=True)
 class _Block:
-    """A block. `left`: contacts that may change before the signature is made anew; `lines`: what is
-    searched of each contact, by id."""
+    """A block. `spare`: contacts that may change before the signature is made anew; `lines`: what
+    is searched of each contact, by id."""
 
     signature: bytes = ANYTHING
-    left: int = 0
+    spare: int = 0
     lines: dict[int, str] = field(default_factory=dict)
 
     def apply(self, changes: Mapping[int, str | None]) -> None:
@@ -139,11 +139,11 @@ class _Block:
             if search_key is not None:
                 self.lines[id] = search_key.translate(_TO_SPACES)
                 self.signature = add_text(self.signature, self.lines[id])
-        self.left -= len(changes)
+        self.spare -= len(changes)
 
     def remake(self) -> None:
         """Forgets what is gone."""
-        self.signature, self.left = make_signature(self.lines.values()), len(self.lines)
+        self.signature, self.spare = make_signature(self.lines.values()), len(self.lines)
 
     @property
     def texts(self) -> str:
@@ -166,15 +166,15 @@ async def _take(
     block, lines = contact_blocks.c, contact_texts.c
     if not is_sqlite(connection):
         lock = postgresql.insert(contact_blocks).values(
-            [{**key, "block": number, "signature": ANYTHING, "left": 0} for number in numbers]
+            [{**key, "block": number, "signature": ANYTHING, "spare": 0} for number in numbers]
         )
         await connection.execute(
             lock.on_conflict_do_update(
-                index_elements=["account_id", "kind", "block"], set_={"left": block.left}
+                index_elements=["account_id", "kind", "block"], set_={"spare": block.spare}
             )
         )
     rows = await connection.execute(
-        select(block.block, block.signature, block.left, lines.texts)
+        select(block.block, block.signature, block.spare, lines.texts)
         .join_from(
             contact_blocks,
             contact_texts,

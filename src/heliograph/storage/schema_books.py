@@ -89,7 +89,7 @@ contact_blocks = Table(  # what is in the contacts of 64 neighbouring ids, see c
     Column("kind", SmallInteger, primary_key=True, autoincrement=False),
     Column("block", BigInteger, primary_key=True, autoincrement=False),  # id >> 6
     Column("signature", LargeBinary, nullable=False),
-    Column("left", Integer, nullable=False),  # contacts that may change before it is made anew
+    Column("spare", Integer, nullable=False),  # contacts that may change before it is made anew
     sqlite_with_rowid=False,
 )
 

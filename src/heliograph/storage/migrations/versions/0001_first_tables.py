@@ -255,7 +255,7 @@ def _create_contact_blocks() -> None:
         sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("signature", sa.LargeBinary(), nullable=False),
-        sa.Column("left", sa.Integer(), nullable=False),
+        sa.Column("spare", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "kind", "block", name=op.f("pk_contact_blocks")),
         sqlite_with_rowid=False,
     )
