@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ from bench.service import GatewayFailure, Service
 _FIRST_TRY = 100  # messages
 _WARM_UP_S = 2.0
 _RUN_S = 8.0  # what a slow gateway is given; a fast one sends what the scenario says
-FAILURES = (GatewayFailure, NotInstalled, ProgramFailure, OSError)
+FAILURES = (GatewayFailure, NotInstalled, ProgramFailure, OSError, subprocess.SubprocessError)
 
 
 @dataclass(slots=True, kw_only=True)
