@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from bench.gateway import BULK_NUMBERS, WINDOW
 from bench.measurement import Bench, Plan, Result, Sample, data_folder
@@ -69,7 +71,7 @@ def compare(
     return contenders
 
 
-def _guard(contender: Contender, step, *arguments) -> None:
+def _guard(contender: Contender, step: Callable[..., None], *arguments: Any) -> None:
     try:
         step(contender, *arguments)
     except FAILURES as error:
@@ -90,7 +92,7 @@ def _prepare(contender: Contender, plan: Plan, scenario: Scenario, stack: ExitSt
 def set_up(
     choice: Choice,
     plan: Plan,
-    folder,
+    folder: Path,
     sink: Sink,
     stack: ExitStack,
     *,
