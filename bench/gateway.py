@@ -162,7 +162,7 @@ class Gateway:
         """Ends what outlives a stop: nothing here."""
         self.stop()
 
-    def kill(self) -> None:
+    def kill(self, *, stores: bool = False) -> None:
         if self._process is not None:
             for pid in family_of(self._process.pid):  # its helpers at the same moment
                 with contextlib.suppress(ProcessLookupError):

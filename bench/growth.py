@@ -58,7 +58,7 @@ def read_arguments() -> argparse.Namespace:
 def measure_dimension(plan: Plan, dimension: Dimension, scenario: str, size: float) -> list[Line]:
     work = next(each for each in SCENARIOS if each.name == scenario)
     contenders = compare(plan, work, dimension.choices(size), probe=_look_up)
-    lines = []
+    lines: list[Line] = []
     for contender in contenders:
         line = Line(work=dimension.name, gateway=contender.choice.name, failure=contender.failure)
         result = contender.result(work, plan.runs)

@@ -51,8 +51,9 @@ class Service(Protocol):
     def close(self) -> None:
         """After the last `stop`: ends and removes whatever else it made outside of its folder."""
 
-    def kill(self) -> None:
-        """`kill -9` of all its processes at once."""
+    def kill(self, *, stores: bool = False) -> None:
+        """`kill -9` of all its processes at once; with `stores` also of the databases and brokers
+        that it keeps messages in."""
 
     def processes(self) -> dict[str, int]:
         """Its processes by their names; descendants belong to them."""

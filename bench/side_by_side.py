@@ -12,7 +12,7 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -26,13 +26,13 @@ from bench.peers.standing import measure_idle, measure_queue
 from bench.peers.table import Line, machine, render, summary
 from bench.programs import build_tools
 from bench.run import find_command
-from bench.scenarios import SCENARIOS, Scenario
+from bench.scenarios import SCENARIOS, Scenario, load_single
 
 _COMPARED = ("single", "receipts", "smpp", "smpp-receipts", "bulk", "distant20", "paced")
 # Nobody else is asked to hold a million: Kannel without a store would forget it, and Jasmin
 # would take half an hour.
 _QUEUEING = ("heliograph", "heliograph-postgresql")
-_OTHER_WORK = ("kill", "idle", "queued")
+_OTHER_WORK = ("kill", "kill-stores", "idle", "queued")
 ROWS = (*_COMPARED, *_OTHER_WORK)
 
 
@@ -111,13 +111,23 @@ def measure_each(
 
 def measure_row(row: str, plan: Plan, choices: Sequence[Choice]) -> list[Line]:
     if row == "kill":
-        return measure_each(row, choices, lambda choice: asdict(kill_gateway(plan, choice)))
+        return measure_each(
+            row, choices, lambda choice: asdict(kill_gateway(plan, choice, stores=False))
+        )
+    if row == "kill-stores":
+        able = [choice for choice in choices if choice.has_stores]
+        return measure_each(
+            row, able, lambda choice: asdict(kill_gateway(plan, choice, stores=True))
+        )
     if row == "idle":
         return measure_each(row, choices, lambda choice: {"idle_mb": measure_idle(plan, choice)})
     if row == "queued":
         able = [choice for choice in choices if choice.name in _QUEUEING]
         return measure_each(row, able, lambda choice: asdict(measure_queue(plan, choice)))
     scenario = next(scenario for scenario in SCENARIOS if scenario.name == row)
+    if row == "distant20":
+        # Kannel's listener makes most of more connections than these wait for seconds.
+        scenario = replace(scenario, load=load_single)
     return compare_lines(plan, scenario, choices)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from bench.gateway import BULK_NUMBERS, WINDOW
 from bench.measurement import Bench, Plan, Result, Sample, data_folder
@@ -18,7 +21,7 @@ from bench.service import GatewayFailure, Service
 _FIRST_TRY = 100  # messages
 _WARM_UP_S = 2.0
 _RUN_S = 8.0  # what a slow gateway is given; a fast one sends what the scenario says
-FAILURES = (GatewayFailure, NotInstalled, ProgramFailure, OSError)
+FAILURES = (GatewayFailure, NotInstalled, ProgramFailure, OSError, subprocess.SubprocessError)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +71,7 @@ def compare(
     return contenders
 
 
-def _guard(contender: Contender, step, *arguments) -> None:
+def _guard(contender: Contender, step: Callable[..., None], *arguments: Any) -> None:
     try:
         step(contender, *arguments)
     except FAILURES as error:
@@ -89,7 +92,7 @@ def _prepare(contender: Contender, plan: Plan, scenario: Scenario, stack: ExitSt
 def set_up(
     choice: Choice,
     plan: Plan,
-    folder,
+    folder: Path,
     sink: Sink,
     stack: ExitStack,
     *,

@@ -22,6 +22,7 @@ class Choice:
     about: str
     build: Callable[[Sequence[str], Path], Service]  # may raise NotInstalled
     ways: frozenset[Way]
+    has_stores: bool = False  # other programs keep its messages
     by_default: bool = True
 
 
@@ -36,6 +37,7 @@ GATEWAYS = (
         about="with PostgreSQL",
         build=HeliographOnPostgres,
         ways=_ALL,
+        has_stores=True,
     ),
     Choice(
         name="kannel",
@@ -61,11 +63,13 @@ GATEWAYS = (
         about="Jasmin as its manual sets it up, with RabbitMQ and Redis",
         build=lambda _command, folder: Jasmin(folder),
         ways=_NO_BULK,
+        has_stores=True,
     ),
     Choice(
         name="jasmin-tuned",
         about="Jasmin patched: TCP_NODELAY, a hundred messages at a time",
         build=lambda _command, folder: Jasmin(folder, is_tuned=True),
         ways=_NO_BULK,
+        has_stores=True,
     ),
 )

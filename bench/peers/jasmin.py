@@ -19,6 +19,7 @@ from bench.service import Door, GatewayFailure, SmppDoor
 USER, PASSWORD = "bench", "benchpsw"
 BIND_S = 60.0
 LOCKS = ("jasmind", "dlrd-master", "dlrlookupd-master")
+DAEMONS = ("jasmind", "dlrd", "dlrlookupd")
 PROGRAM = Path(__file__).with_name("jasmin_program.py")
 READY_S = 60.0
 # What each daemon writes to its log when it works.
@@ -106,7 +107,8 @@ class Jasmin:
 
     def start(self, *, smpp: bool) -> None:
         del smpp  # its SMPP server is always there
-        self._start_stores()
+        if "redis" not in self._processes.pids():
+            self._start_stores()
         for lock in LOCKS:  # of processes that were killed
             Path("/tmp", f"{lock}.lock").unlink(missing_ok=True)
         self._start_daemon("jasmind")
@@ -212,8 +214,8 @@ class Jasmin:
     def close(self) -> None:
         self.stop()
 
-    def kill(self) -> None:
-        self._processes.kill()
+    def kill(self, *, stores: bool = False) -> None:
+        self._processes.kill(None if stores else DAEMONS)
 
     def processes(self) -> dict[str, int]:
         return self._processes.pids()

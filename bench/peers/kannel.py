@@ -138,7 +138,8 @@ class Kannel:
     def close(self) -> None:
         self.stop()
 
-    def kill(self) -> None:
+    def kill(self, *, stores: bool = False) -> None:
+        del stores  # its store is a file
         self._processes.kill()
 
     def processes(self) -> dict[str, int]:

@@ -30,8 +30,9 @@ class KillReport:
     restart_s: float  # until it took messages again
 
 
-def kill_gateway(plan: Plan, choice: Choice) -> KillReport:
-    """One kill. Raises GatewayFailure, NotInstalled and ProgramFailure."""
+def kill_gateway(plan: Plan, choice: Choice, *, stores: bool) -> KillReport:
+    """One kill, with its databases and brokers or without. Raises GatewayFailure, NotInstalled
+    and ProgramFailure."""
     with ExitStack() as stack:
         folder = stack.enter_context(data_folder(keep=plan.keep))
         sink = stack.enter_context(Sink(plan.tools))
@@ -44,7 +45,7 @@ def kill_gateway(plan: Plan, choice: Choice) -> KillReport:
         load = run_loader(
             load_single(stage), map_path=folder / "accepted.map", timeout_s=plan.timeout_s
         )
-        service.kill()
+        service.kill(stores=stores)
         before: int = sink.statistics()["arrivals_distinct"]
         sink.command("set latency 0")
         began = time.monotonic()

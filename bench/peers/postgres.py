@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import signal
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -10,14 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.gateway import WINDOW, Gateway
+from bench.meters import family_of
 from bench.peers.packages import NotInstalled
 
 
 class HeliographOnPostgres(Gateway):
-    """A `Service` with a PostgreSQL of its own, as it comes: every commit waits for the disk.
-
-    `kill` ends Heliograph and leaves the database, which is another machine in real life.
-    """
+    """A `Service` with a PostgreSQL of its own, as it comes: every commit waits for the disk."""
 
     def __init__(self, command: Sequence[str], folder: Path) -> None:
         """Raises NotInstalled."""
@@ -43,6 +44,24 @@ class HeliographOnPostgres(Gateway):
         url = self._server.get_uri().replace("postgresql://", "postgresql+asyncpg://", 1)
         self.environ["HELIOGRAPH_DATABASE__URL"] = url
         super().prepare(operator_port=operator_port, callback_url=callback_url, window=window)
+
+    def kill(self, *, stores: bool = False) -> None:
+        super().kill()
+        if stores:
+            for pid in family_of(self._database_pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            # What was killed may stand in the table of processes for ever, when nobody collects it.
+            data = self._home / "data"
+            for lock in [data / "postmaster.pid", *data.glob(".s.PGSQL*")]:
+                lock.unlink(missing_ok=True)
+            self._database_pid = 0
+
+    def start(self, *, smpp: bool) -> None:
+        if not self._database_pid:
+            self._server.ensure_postgres_running()
+            self._database_pid = self._server.get_pid()
+        super().start(smpp=smpp)
 
     def processes(self) -> dict[str, int]:
         return {**super().processes(), "postgresql": self._database_pid}

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bench.service import GatewayFailure
@@ -75,13 +75,13 @@ class Processes:
                 process.wait(timeout=STOP_S)
         self.kill()
 
-    def kill(self) -> None:
-        """`kill -9` of all at once."""
-        for process in self._running.values():
-            _signal(process, signal.SIGKILL)
-        for process in self._running.values():
-            process.wait()
-        self._running = {}
+    def kill(self, names: Iterable[str] | None = None) -> None:
+        """`kill -9` of these at once, or of all."""
+        killed = list(self._running) if names is None else list(names)
+        for name in killed:
+            _signal(self._running[name], signal.SIGKILL)
+        for name in killed:
+            self._running.pop(name).wait()
 
     def log_tail(self, name: str | None = None) -> str:
         """The last lines of one program or of all."""

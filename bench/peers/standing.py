@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 from bench.gateway import BULK_NUMBERS
 from bench.measurement import QUIET, Plan, data_folder
@@ -81,7 +82,7 @@ def measure_queue(plan: Plan, choice: Choice) -> StandingReport:
         )
 
 
-def _feed(plan: Plan, choice: Choice, service: Service, map_path) -> int:
+def _feed(plan: Plan, choice: Choice, service: Service, map_path: Path) -> int:
     """Sends them by the widest door; how many were accepted."""
     messages = max(1000, round(_QUEUED * plan.scale))
     is_bulk = Way.BULK in choice.ways

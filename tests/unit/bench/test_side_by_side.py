@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bench.peers.goals import judge
+from bench.peers.packages import NotInstalled, need_programs
 from bench.peers.table import Line, render
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -54,18 +55,25 @@ def test_unknown_names_are_refused(options: list[str]) -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("peer", ["heliograph", pytest.param("kannel", marks=needs_kannel)])
-def test_gateways_do_the_same_work_by_turns(tmp_path: Path, peer: str) -> None:
+@pytest.mark.parametrize(
+    ("peer", "work"),
+    [
+        ("heliograph", ["receipts", "idle"]),
+        pytest.param("kannel", ["receipts"], marks=needs_kannel),
+    ],
+)
+def test_gateways_do_the_same_work_by_turns(tmp_path: Path, peer: str, work: list[str]) -> None:
     figures = tmp_path / "figures.json"
     done = compare(
         *("--command", shlex.join([sys.executable, str(RELAY)]), "--only", peer),
-        *("--rows", "receipts,idle", "--runs", "1", "--scale", "0.01", "--max-foreign", "64"),
+        *("--rows", ",".join(work), "--runs", "1", "--scale", "0.01", "--max-foreign", "64"),
         *("--json", str(figures)),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     lines = json.loads(figures.read_text())["lines"]
-    expected = [(work, name) for work in ("receipts", "idle") for name in ("heliograph", peer)]
-    assert [(line["work"], line["gateway"]) for line in lines] == list(dict.fromkeys(expected))
+    gateways = dict.fromkeys(["heliograph", peer])
+    expected = [(row, name) for row in work for name in gateways]
+    assert [(line["work"], line["gateway"]) for line in lines] == expected
     for line in lines:
         assert line["failure"] == ""
         if line["work"] == "receipts":
@@ -123,3 +131,11 @@ def test_table_says_who_was_not_measured_and_which_process_took_what() -> None:
     assert "170 (bearerbox 90, smsbox 80)" in table[2]
     assert "not measured: needs Debian's packages |" in table[3]
     assert len({row.count("|") for row in table}) == 1
+
+
+def test_what_can_not_be_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the rights to install packages."""
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(NotInstalled, match="Debian's packages a-package"):
+        need_programs({"a-program-that-nobody-has": "a-package"})
+    assert need_programs({"sh": "dash"})["sh"].endswith("/sh")
