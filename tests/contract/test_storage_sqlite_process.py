@@ -20,6 +20,7 @@ from tests.contract.rows import NOW, Books, final, finals, ids_of
 
 from heliograph.storage import sqlite_wire, sqlite_writer
 from heliograph.storage.database import Database, sqlite_url
+from heliograph.storage.day_counts import ADD_DAY_COUNTS
 from heliograph.storage.journal import Entry, StorageDown
 from heliograph.storage.migration import upgrade
 from heliograph.storage.sqlite_writer import RowRefused, SqliteWriter
@@ -184,6 +185,19 @@ async def test_rows_that_it_does_not_take(books: Books) -> None:
     assert await count_events(books) == 2
 
 
+async def test_a_value_that_no_frame_can_carry_fails_alone(books: Books) -> None:
+    """Also when it comes with a statement that the process has not heard of yet."""
+    bad = Entry({ADD_DAY_COUNTS: [(1, 1, 1, object(), 1)]}, now_ms=NOW)
+    good = Entry({ADD_DAY_COUNTS: [(1, 1, 1, "7916", 1)]}, now_ms=NOW)
+    results = await asyncio.gather(
+        books.journal.write(bad), books.journal.write(good), return_exceptions=True
+    )
+    assert isinstance(results[0], ValueError)
+    assert results[1] is good
+    async with books.database.read() as connection:
+        assert await connection.scalar(text("SELECT count FROM day_counts")) == 1
+
+
 async def test_a_file_that_can_not_be_opened(tmp_path: Path) -> None:
     writer = Database(sqlite_url(tmp_path / "nowhere")).writer()
     with pytest.raises(StorageDown, match="can not be opened"):
@@ -259,7 +273,7 @@ def test_frames_carry_entries_whole() -> None:
     entry.finals = [(9, 2, 0, 1, NOW, None)]
     frame = sqlite_wire.pack((hot, [sqlite_wire.pack_entry(entry, catalogue)]))
     assert sqlite_wire.HEADER.unpack_from(frame)[0] == len(frame) - sqlite_wire.HEADER.size
-    bulks = [sqlite_wire.read_definition(each) for each in catalogue.take_new()]
+    bulks = [sqlite_wire.read_definition(each) for each in catalogue.new]
     _, [item] = sqlite_wire.unpack(frame[sqlite_wire.HEADER.size :])
     again = sqlite_wire.unpack_entry(item, bulks)
     [(bulk, rows)] = again.rows.items()
@@ -267,4 +281,5 @@ def test_frames_carry_entries_whole() -> None:
     for name in ("now_ms", "payer_id", "reserve_micros", "message_count", "counters", "totals"):
         assert getattr(again, name) == getattr(entry, name)
     assert (again.ends, again.finals) == (entry.ends, entry.finals)
-    assert catalogue.take_new() == []
+    catalogue.told()
+    assert catalogue.new == []

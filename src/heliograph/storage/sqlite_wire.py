@@ -102,10 +102,14 @@ class Catalogue:
             self._new.append(define(bulk))
         return place
 
-    def take_new(self) -> list[tuple[Any, ...]]:
-        """Definitions that have not been taken yet."""
-        new, self._new = self._new, []
-        return new
+    @property
+    def new(self) -> list[tuple[Any, ...]]:
+        """Definitions that the other end has not been told."""
+        return self._new
+
+    def told(self) -> None:
+        """They are on their way."""
+        self._new = []
 
     def pack_hot(self, hot: Statements) -> tuple[Any, ...]:
         """The statements that a batch knows by name; `Statements` again by `unpack_hot`."""

@@ -59,7 +59,8 @@ class SqliteWriter:
         self._catalogue = catalogue = Catalogue()
         hot = catalogue.pack_hot(HOT)
         try:
-            await self._question("open", self._path, catalogue.take_new(), hot)
+            await self._question("open", self._path, catalogue.new, hot)
+            catalogue.told()
         except (StorageDown, RowRefused) as error:
             await self.close()
             raise StorageDown(f"the database file can not be opened: {error}") from error
@@ -71,10 +72,11 @@ class SqliteWriter:
             return self._open_and_write(batch, first_id)
         catalogue = self._catalogue
         items = [pack_entry(entry, catalogue) for entry in batch]
+        frame = pack(("write", catalogue.new, first_id, items))
+        catalogue.told()
         link = self._link
         link.told = None
-        answer = link.ask(pack(("write", catalogue.take_new(), first_id, items)))
-        return self._finish(batch, link, answer)
+        return self._finish(batch, link, link.ask(frame))
 
     async def _open_and_write(self, batch: Sequence[Entry], first_id: int) -> None:
         await self.open()
