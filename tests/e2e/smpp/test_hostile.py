@@ -363,7 +363,7 @@ async def test_a_peer_that_never_answers_deliveries(door: Gateway, neighbour: Es
     await esme.deliveries(10)
     assert len(esme.inbox) == 10  # the window
     # Answered long after it was given up and repeated: nothing breaks.
-    await esme.deliveries(20, timeout_s=60)
+    await esme.deliveries(20, timeout_s=20)
     for pdu in list(esme.inbox):
         esme.write(encode(DeliverSmResp(), pdu.sequence_number))
     esme.answers = True
