@@ -9,12 +9,14 @@ import asyncio
 import random
 from pathlib import Path
 
+import pytest
 from tests.harness.gateway import Gateway
 from tests.harness.smpp_load import SmppLoad
 
 KILLS = 3
 
 
+@pytest.mark.timeout(400)  # five starts, on a machine that may be busy
 async def test_no_answered_message_is_lost(tmp_path: Path) -> None:
     gateway = Gateway(
         tmp_path / "data",

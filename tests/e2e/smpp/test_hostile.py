@@ -47,7 +47,7 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         "smpp.bind_s=2",
         "smpp.idle_s=8",
         "smpp.enquire_link_s=3",
-        "smpp.response_s=1",
+        "smpp.response_s=3",
         "smpp.max_binds=60",
         "smpp.max_connections=100",
         "smpp.max_pdu_bytes=16384",
@@ -145,16 +145,17 @@ async def test_a_header_and_then_silence(door: Gateway, neighbour: Esme) -> None
     await half.close()
 
 
+@pytest.mark.timeout(400)
 async def test_ten_thousand_in_one_segment(door: Gateway, neighbour: Esme) -> None:
     esme = await bound(door)
     esme.write(b"".join(encode(message(b"%d" % n), 1000 + n) for n in range(10_000)))
-    await esme.find(lambda p: p.sequence_number == 10_999, timeout_s=60)
+    await esme.find(lambda p: p.sequence_number == 10_999, timeout_s=150)
     answers = [p for p in esme.log if isinstance(p, SubmitSmResp)]
     assert [p.sequence_number for p in answers] == list(range(1000, 11_000))
     assert {p.command_status for p in answers} <= {0, S.ESME_RMSGQFUL}
     taken = sum(not p.command_status for p in answers)
     assert taken >= 300
-    await esme.deliveries(taken, timeout_s=60)
+    await esme.deliveries(taken, timeout_s=150)
     await esme.close()
 
 
@@ -369,7 +370,7 @@ async def test_a_peer_that_never_answers_deliveries(door: Gateway, neighbour: Es
         esme.write(encode(DeliverSmResp(), pdu.sequence_number))
     esme.answers = True
     told: set[str | None] = set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while len(told) < 30:
             await asyncio.sleep(0.1)
             told = {p.tlvs.text(0x001E) for p in esme.inbox}
