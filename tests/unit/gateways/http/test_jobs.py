@@ -38,5 +38,6 @@ def test_who_was_not_reached_gets_it_once_more(
         account=account,
         services=services,
         settings=HttpSettings(),
+        tell=lambda _: None,
     )
     assert _read_order(call).repeats is repeats
