@@ -20,6 +20,7 @@ def sent(gateway: Gateway, phone: str) -> list[str]:
 def test_a_registered_phone_starts_a_mailing(gateway: Gateway) -> None:
     gateway.create_account(LOGIN, settings={"ph": f"79160000001,{ECHO}"})
     gateway.cli("numbering", "assign", NUMBER, LOGIN)
+    gateway.settle()
 
     def write(text: str) -> None:
         wait_for(lambda: gateway.send(ECHO, text, login=LOGIN, sender=NUMBER).get("id"))
