@@ -16,7 +16,7 @@ _MESSAGES = 2_000
 _WINDOW = 10
 _LATENCY_MS = 200  # with the window: fifty messages a second leave, the others wait inside
 _POLL_S = 0.1
-_PATIENCE_S = 20.0  # Jasmin and Kannel connect again after some seconds
+_PATIENCE_S = 45.0  # Jasmin tries again after thirty, when the link was not there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
