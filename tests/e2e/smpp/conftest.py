@@ -34,7 +34,7 @@ def door(tmp_path_factory: pytest.TempPathFactory, authority: trustme.CA) -> Ite
         doors=("smpp",),
     )
     running.create_account()
-    for login in ("turns", "refuser"):
+    for login in ("turns", "refuser", "counted"):
         running.create_account(login)
     running.create_account("poor", "0")
     running.create_account("far", networks=["192.0.2.0/24"])

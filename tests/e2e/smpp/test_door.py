@@ -248,8 +248,6 @@ async def test_window_and_speed(door: Gateway) -> None:
 
 async def test_binds_for_people(door: Gateway) -> None:
     """The list of binds with its counters and last errors, and that of binds that failed."""
-    door.create_account("counted")
-    await asyncio.sleep(1)
     esme = await Esme.bind(door.smpp, "counted", PASSWORD, interface_version=0x50)
     esme.answers = int(S.ESME_RX_T_APPN)
     answer = await esme.ask(message("counted"))
