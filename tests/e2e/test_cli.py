@@ -252,6 +252,7 @@ def test_a_simulated_operator(gateway: Gateway) -> None:
     assert [each["event"] for each in receipts] == ["receipt", "receipt"]
     assert f"id:{int(message['id'], 16)}" in receipts[0]["receipt"]
     command(gateway, "connector", "disable", "sim")
+    gateway.settle()
 
 
 def test_the_doctor_finds_a_healthy_gateway(gateway: Gateway) -> None:

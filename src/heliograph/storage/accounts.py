@@ -6,6 +6,7 @@ SHA-256 is kept: 256 random bits need no slow hash.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
@@ -185,14 +186,13 @@ async def open_electronic_purse(connection: AsyncConnection, account_id: int) ->
     """Gives an account a second balance, unless it has one (see `domain.ledger`)."""
     if await has_electronic_purse(connection, account_id):
         return
-    try:
+    # First, as by everybody who changes accounts: then no two wait for each other in a circle.
+    await revisions.bump(connection)
+    with contextlib.suppress(IntegrityError):  # somebody was faster, or there is no such account
         async with connection.begin_nested():
             await connection.execute(
                 insert(balances).values(purse_id=-account_id, account_id=account_id)
             )
-    except IntegrityError:  # somebody else was faster, or there is no such account
-        return
-    await revisions.bump(connection)
 
 
 async def find_account(connection: AsyncConnection, key: int | str) -> Account:

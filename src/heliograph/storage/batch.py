@@ -114,8 +114,13 @@ def write_batch(batch: Sequence[Entry], next_id: Callable[[], int], hot: Stateme
         yield from _count(batch, wanted)
     transfers: Rows = []
     effects: dict[int, int] = {}
-    if any(entry.reserve_micros or entry.payer_id for entry in batch):
-        yield from _reserve(batch, next_id, transfers, effects, hot)
+    payers = {entry.payer_id for entry in batch if entry.payer_id}
+    # Also those to whom an end may give something back: balances are locked once and in one order,
+    # so that nobody who changes several of them waits in a circle with us.
+    payers.update([key[2] for entry in batch if entry.ends for key, _ in entry.ends.values()])
+    if payers:
+        balances = yield "lock_balances", [(payer,) for payer in sorted(payers)]
+        _reserve(batch, balances, next_id, transfers, effects, hot=hot)
     funded = [entry for entry in batch if entry.is_funded]
     gathered = _gather(funded, hot)
     revised = gathered.pop(hot.revise_messages, None)
@@ -145,17 +150,18 @@ def _count(batch: Sequence[Entry], wanted: dict[str, int]) -> Script:
 
 def _reserve(
     batch: Sequence[Entry],
+    balances: Rows,
     next_id: Callable[[], int],
     transfers: Rows,
     effects: dict[int, int],
+    *,
     hot: Statements,
-) -> Script:
+) -> None:
     by_payer: dict[int, list[Entry]] = {}
     for entry in batch:
         if entry.payer_id:
             by_payer.setdefault(entry.payer_id, []).append(entry)
-    rows = yield "lock_balances", [(payer,) for payer in sorted(by_payer)]
-    available = {payer: (balance, balance + credit) for payer, balance, credit in rows}
+    available = {payer: (balance, balance + credit) for payer, balance, credit in balances}
     for payer, entries in by_payer.items():
         balance, room = available.get(payer, (0, 0))
         # The whole batch first; only when it does not fit, one by one in their order.

@@ -158,13 +158,16 @@ async def count_children(connection: AsyncConnection, account_id: int) -> int:
 
 async def _empty(connection: AsyncConnection, account: Account, main: Account, now_ms: int) -> None:
     """What is on the balances of an account goes to its main account's payer."""
-    for sign in (1, -1):
-        if sign < 0:
-            if not await accounts.has_electronic_purse(connection, account.id):
-                continue
-            await accounts.open_electronic_purse(connection, main.payer_id)
-        # Whoever pays at this moment comes first, or sees behind the lock what has changed.
-        await ledger.lock(connection, sign * account.id, sign * main.payer_id)
+    signs = [1]
+    if await accounts.has_electronic_purse(connection, account.id):
+        await accounts.open_electronic_purse(connection, main.payer_id)
+        signs.append(-1)
+    # Whoever pays at this moment comes first, or sees behind the lock what has changed. All at
+    # once, as locks are taken in one order everywhere: the journal holds several of them too.
+    await ledger.lock(
+        connection, *[sign * id for sign in signs for id in (account.id, main.payer_id)]
+    )
+    for sign in signs:
         balance, _ = await ledger.read_balance(connection, sign * account.id)
         if balance < 0:
             raise InDebt("its balance is below zero")
