@@ -49,6 +49,21 @@ async def test_keep_alive_and_pipelining(door: Door) -> None:
         assert await reader.read() == b""
 
 
+async def test_what_comes_behind_a_last_request_is_thrown_away(door: Door) -> None:
+    last = b"DELETE /sys/send.php HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    said = await door.raw(GET + last + GET * 5)
+    assert said.count(b"HTTP/1.1 ") == 2
+    assert said.endswith(b"use GET or POST")
+    assert len(door.services.submit.sent) == 1
+
+
+async def test_a_client_that_has_said_all_gets_its_replies(door: Door) -> None:
+    async with door.connect() as (reader, writer):
+        writer.write(GET * 3)
+        writer.write_eof()
+        assert (await asyncio.wait_for(reader.read(), 10)).count(OK) == 3
+
+
 async def test_http_1_0_closes(door: Door) -> None:
     said = await door.raw(f"GET {SEND} HTTP/1.0\r\n\r\n".encode())
     assert said.startswith(b"HTTP/1.1 200 OK\r\n")
