@@ -16,8 +16,8 @@ from heliograph.storage.journal import StorageDown
 
 __all__ = ["serve"]
 
-# The journal's thread wants the interpreter for some microseconds many times a second; with the
-# usual 5 ms it would wait for the event loop each time and every acknowledgement with it.
+# The threads that read the database want the interpreter for some microseconds at a time; with the
+# usual 5 ms a status or a page would wait for a busy event loop at each of its steps.
 _SWITCH_INTERVAL_S = 0.0001
 # Messages on their way are linked in circles (message and parts) and live long: collecting them
 # often costs much and finds nothing.
