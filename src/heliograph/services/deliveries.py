@@ -27,7 +27,10 @@ from heliograph.storage.journal import Entry, Journal, Rows
 
 __all__ = ["Deliveries", "Receiver"]
 
-_PAGE = 500
+# Rows of the first page after a session came, doubled with every further one: who comes again and
+# again and takes nothing costs little.
+_FIRST_PAGE = 32
+_PAGE = 512
 _LANE_MAX = 10_000
 _ALL_MAX = 200_000
 _PENDING_MAX = 5_000
@@ -61,6 +64,7 @@ class _Lane:
         "held",
         "is_behind",
         "is_reading",
+        "page",
         "pending",
         "queue",
         "receivers",
@@ -75,6 +79,7 @@ class _Lane:
         self.held: set[int] = set()
         self.is_behind = True  # nobody knows yet what an earlier run left
         self.is_reading = False
+        self.page = _FIRST_PAGE
         # New events that came while a page was read; None: what was read is not all there is.
         self.pending: list[OutboxEvent] | None = None
         self.wake_at = 0  # when something that was refused is due again; 0: never
@@ -175,6 +180,7 @@ class Deliveries:
         self._depth -= len(lane.queue)
         lane.held.difference_update(event.id for event in lane.queue)
         lane.queue.clear()
+        lane.page = _FIRST_PAGE
         lane.is_behind = True
         if not lane.held and not lane.is_reading:
             del self._lanes[account_id]
@@ -196,7 +202,7 @@ class Deliveries:
                 receiver.deliver(queue.popleft())
             else:
                 full += 1
-        if lane.is_behind and receivers and len(queue) < _PAGE // 2:
+        if lane.is_behind and receivers and len(queue) < lane.page // 2:
             self._want(lane)
 
     # --- what became of them ----------------------------------------------------------------------
@@ -282,7 +288,7 @@ class Deliveries:
             wanted, self._wanted = self._wanted, {}
             for account_id in wanted:
                 lane = self._lanes.get(account_id)
-                if lane is None or not lane.receivers or len(lane.queue) >= _PAGE:
+                if lane is None or not lane.receivers or len(lane.queue) >= lane.page:
                     continue
                 try:
                     await self._read_page(lane)
@@ -297,7 +303,7 @@ class Deliveries:
         lane.pending = []
         try:
             now_ms = self._clock()
-            limit = _PAGE + len(lane.held)
+            limit = lane.page + len(lane.held)
             page = await self._rows.due(lane.account_id, now_ms, limit)
             next_at = await self._rows.next_due(lane.account_id, now_ms)
         finally:
@@ -311,6 +317,7 @@ class Deliveries:
                 self._hold(lane, event)
         if next_at:
             lane.wake_at = min(lane.wake_at or next_at, next_at)
+        lane.page = min(2 * lane.page, _PAGE)
         if len(page) < limit and pending is not None:
             lane.is_behind = False
             for event in pending:

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 from heliograph.storage.batch import BulkRows, Entry, Rows
 from heliograph.storage.statements import CLAIM_PARTS, REQUEUE_PARTS, RESPOND_PARTS
@@ -64,9 +64,10 @@ class BatchWriter(Protocol):
     async def open(self) -> None:
         """Connects. Raises StorageDown."""
 
-    def write(self, batch: Sequence[Entry], first_id: int) -> Coroutine[Any, Any, None]:
-        """Writes a batch, from now on or when what it returns begins to run; that ends when what
-        the entries are told is filled in. Ids of transfers are counted from `first_id`.
+    def write(self, batch: Sequence[Entry], first_id: int) -> Awaitable[None]:
+        """Writes a batch, from now on (then this is a future) or when the coroutine that it returns
+        begins to run; that ends when what the entries are told is filled in. Ids of transfers are
+        counted from `first_id`.
 
         Raises StorageDown when the database can not be written at all, and whatever was wrong with
         a row otherwise; nothing of the batch is on disk in both cases."""
@@ -221,7 +222,8 @@ class Journal:
             if piece is not begun.batch:
                 begun = self._begin(piece)
             try:
-                await asyncio.sleep(0)  # it begins
+                if isinstance(begun.writing, asyncio.Task):
+                    await asyncio.sleep(0)  # it begins
                 _tell_all(written)
                 await begun.writing
             except StorageDown as down:

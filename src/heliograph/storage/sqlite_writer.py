@@ -10,7 +10,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -27,7 +27,8 @@ __all__ = ["RowRefused", "SqliteWriter"]
 _COMMAND = ("-S", "-m", "heliograph.storage.sqlite_process")
 _CLOSE_S = 30.0
 
-_Answer = asyncio.Future[tuple[Any, ...]]
+# What was said to a question: a tuple, or that the process has gone.
+_Heard = Callable[["tuple[Any, ...] | _Gone"], None]
 
 
 class RowRefused(Exception):
@@ -47,6 +48,7 @@ class SqliteWriter:
 
     async def open(self) -> None:
         """Starts the process and opens the file. Raises StorageDown."""
+        await self._reap()
         ours, theirs = socket.socketpair()
         try:
             with theirs:
@@ -65,7 +67,7 @@ class SqliteWriter:
             await self.close()
             raise StorageDown(f"the database file can not be opened: {error}") from error
 
-    def write(self, batch: Sequence[Entry], first_id: int) -> Coroutine[Any, Any, None]:
+    def write(self, batch: Sequence[Entry], first_id: int) -> Awaitable[None]:
         """Writes a batch; it is on its way when this returns. Raises StorageDown, or RowRefused for
         a row that SQLite does not take."""
         if self._link is None:
@@ -74,25 +76,40 @@ class SqliteWriter:
         items = [pack_entry(entry, catalogue) for entry in batch]
         frame = pack(("write", catalogue.new, first_id, items))
         catalogue.told()
-        link = self._link
-        link.told = None
-        return self._finish(batch, link, link.ask(frame))
+        writing = asyncio.get_running_loop().create_future()
+        self._link.told = None
+        self._link.ask(frame, partial(self._written, batch, self._link, writing))
+        return writing
 
     async def _open_and_write(self, batch: Sequence[Entry], first_id: int) -> None:
         await self.open()
         await self.write(batch, first_id)
 
-    async def _finish(self, batch: Sequence[Entry], link: _Link, answer: _Answer) -> None:
-        try:
-            await self._hear(answer)
-        except _Gone as error:
-            if link.told is None:
-                raise StorageDown(f"{error} before a commit") from error
+    def _written(
+        self,
+        batch: Sequence[Entry],
+        link: _Link,
+        writing: asyncio.Future[None],
+        heard: tuple[Any, ...] | _Gone,
+    ) -> None:
+        """A batch is on disk, or is not. Called in the moment when that is heard: every turn of a
+        busy loop between the disk and the sender would be a wait."""
+        if writing.done():
+            return
+        error = _error_in(heard)
+        if link.told is not None and (error is None or isinstance(error, _Gone)):
             read_told(batch, link.told)
-            outcome = partial(self._was_committed, _probe_of(batch))
-            raise StorageDown(f"{error} during a commit", outcome=outcome) from error
-        assert link.told is not None
-        read_told(batch, link.told)
+        if isinstance(error, _Gone):
+            self._link = None
+            if link.told is None:
+                error = StorageDown(f"{error} before a commit")
+            else:
+                outcome = partial(self._was_committed, _probe_of(batch))
+                error = StorageDown(f"{error} during a commit", outcome=outcome)
+        if error is None:
+            writing.set_result(None)
+        else:
+            writing.set_exception(error)
 
     async def ask(self, sql: str, *values: Any) -> Rows:
         """Rows of a statement outside of batches. Raises StorageDown and RowRefused."""
@@ -105,6 +122,10 @@ class SqliteWriter:
         link, self._link = self._link, None
         if link is not None and link.transport is not None:
             link.transport.close()
+        await self._reap()
+
+    async def _reap(self) -> None:
+        """Waits for the end of a process that has nothing to do any more."""
         process, self._process = self._process, None
         if process is not None:
             try:
@@ -123,22 +144,16 @@ class SqliteWriter:
 
     async def _question(self, *question: object) -> tuple[Any, ...]:
         """The answer. Raises StorageDown (of which _Gone is one) and RowRefused."""
-        link = self._link
-        assert link is not None
-        return await self._hear(link.ask(pack(question)))
-
-    async def _hear(self, answer: _Answer) -> tuple[Any, ...]:
-        try:
-            heard = await answer
-        except _Gone:
+        assert self._link is not None
+        answer = asyncio.get_running_loop().create_future()
+        self._link.ask(pack(question), partial(_fill, answer))
+        heard = await answer
+        error = _error_in(heard)
+        if isinstance(error, _Gone):
             await self.close()
-            raise
-        match heard:
-            case ("down", why):
-                raise StorageDown(f"the database can not be written: {why}")
-            case ("bad", what):
-                raise RowRefused(what)
-        return heard
+        if error is not None:
+            raise error
+        return cast("tuple[Any, ...]", heard)
 
     async def _was_committed(self, probe: tuple[str, int] | None) -> bool:
         """Whether a transaction is on disk, by what only it can have written."""
@@ -158,18 +173,18 @@ class _Link(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.told: list[tuple[int, bool, int, list[int], list[int]]] | None = None
         self._octets = bytearray()
-        self._answer: _Answer | None = None
+        self._heard: _Heard | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ready for questions."""
         self.transport = cast("asyncio.Transport", transport)
 
-    def ask(self, frame: bytes) -> _Answer:
-        """The future of the answer; its error is _Gone."""
-        self._answer = answer = self._loop.create_future()
+    def ask(self, frame: bytes, heard: _Heard) -> None:
+        """Sends a question; `heard` is called with the answer, once."""
+        self._heard = heard
         if self.transport is None or self.transport.is_closing():
-            answer.set_exception(_Gone("the process that writes has ended"))
-            return answer
+            self._loop.call_soon(self._tell, _Gone("the process that writes has ended"))
+            return
         # Now, and not at the end of this turn of the loop, as the transport would: nothing of an
         # earlier question is left in it.
         try:
@@ -178,10 +193,14 @@ class _Link(asyncio.Protocol):
             sent = 0
         except OSError:
             self.transport.abort()  # `connection_lost` tells
-            return answer
+            return
         if sent < len(frame):
             self.transport.write(frame[sent:])
-        return answer
+
+    def _tell(self, answer: tuple[Any, ...] | _Gone) -> None:
+        heard, self._heard = self._heard, None
+        if heard is not None:
+            heard(answer)
 
     def data_received(self, data: bytes) -> None:
         """Takes frames apart."""
@@ -195,14 +214,29 @@ class _Link(asyncio.Protocol):
             del octets[:ends]
             if answer[0] == "results":
                 self.told = answer[1]
-            elif self._answer is not None and not self._answer.done():
-                self._answer.set_result(answer)
+            else:
+                self._tell(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody answers any more."""
         self.transport = None
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(_Gone("the process that writes has ended"))
+        self._tell(_Gone("the process that writes has ended"))
+
+
+def _fill(answer: asyncio.Future[Any], heard: object) -> None:
+    if not answer.done():
+        answer.set_result(heard)
+
+
+def _error_in(heard: tuple[Any, ...] | _Gone) -> Exception | None:
+    match heard:
+        case _Gone():
+            return heard
+        case ("down", why):
+            return StorageDown(f"the database can not be written: {why}")
+        case ("bad", what):
+            return RowRefused(what)
+    return None
 
 
 def _probe_of(batch: Sequence[Entry]) -> tuple[str, int] | None:

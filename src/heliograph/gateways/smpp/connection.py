@@ -14,7 +14,7 @@ import asyncio
 import socket
 from collections import deque
 from functools import partial
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import structlog
 
@@ -23,12 +23,14 @@ from heliograph.domain.events import OutboxEvent
 from heliograph.domain.pieces import Piece
 from heliograph.domain.requests import Refused, Submitted
 from heliograph.gateways.smpp.accounts import AccountBinds
+from heliograph.gateways.smpp.counters import Counters
 from heliograph.gateways.smpp.deliveries import compose_delivery
 from heliograph.gateways.smpp.errors import LATE_REFUSALS, SUBMIT_STATUS
-from heliograph.gateways.smpp.ports import Services, SmppSettings
+from heliograph.gateways.smpp.ports import Owner, SmppSettings
 from heliograph.gateways.smpp.questions import Questions
 from heliograph.gateways.smpp.requests import Fault, Reader
 from heliograph.gateways.smpp.trace import Trace
+from heliograph.gateways.smpp.turns import PDUS_A_TURN
 from heliograph.protocols.smpp.constants import VERSION_50, CommandId, CommandStatus
 from heliograph.protocols.smpp.errors import FramingError, ProtocolError
 from heliograph.protocols.smpp.events import (
@@ -60,7 +62,7 @@ from heliograph.protocols.smpp.pdu import (
 )
 from heliograph.protocols.smpp.session import SessionConfig, SmscSession
 
-__all__ = ["Connection", "Owner"]
+__all__ = ["Connection"]
 
 # Shared by all connections: what is read is taken out before the loop reads again.
 _READ_BUFFER = memoryview(bytearray(16 * 1024))
@@ -70,6 +72,10 @@ _WRITE_HIGH = 256 * 1024
 _UNREAD_S = 30.0
 # Slots beyond the window that refusals may fill before the reading stops.
 _SLOTS_SPARE = 1_000
+# PDUs waiting for their turn that stop the reading.
+_BACKLOG_MAX = 500
+# Questions about messages that are looked up at the same time; the others of the bind wait.
+_ASKERS = 4
 # So many refusals for speed in one second stop the reading for the rest of it.
 _THROTTLES_MAX = 2_000
 # Deliveries in a row without an answer after which a client is taken for dead.
@@ -84,31 +90,6 @@ _SYSTEM_ERROR = CommandStatus.ESME_RSYSERR.value
 _log = structlog.get_logger(__name__)
 
 
-class Owner(Protocol):
-    """The server that a connection belongs to."""
-
-    settings: SmppSettings
-    services: Services
-    is_stopping: bool
-
-    def now_ms(self) -> int:
-        """Epoch milliseconds."""
-
-    def connected(self, connection: Connection) -> bool:
-        """Somebody has connected; False: there are too many."""
-
-    async def judge_bind(
-        self, connection: Connection, request: BindRequest
-    ) -> tuple[AccountBinds | None, int]:
-        """The account's binds, this one among them; or None and the status to answer."""
-
-    def lost(self, connection: Connection) -> None:
-        """The connection has gone."""
-
-    def refused(self, reason: str) -> None:
-        """A connection was ended for this reason, a word for the metrics."""
-
-
 class Slot:
     """The place of an answer in the row; `octets` None: not there yet."""
 
@@ -117,21 +98,6 @@ class Slot:
     def __init__(self, sequence_number: int) -> None:
         self.sequence_number = sequence_number
         self.octets: bytes | None = None
-
-
-class Counters:
-    """What one bind has done. `statuses`: answers by (command_id, command_status) but good ones to
-    submit_sm, which are `accepted`."""
-
-    __slots__ = ("accepted", "delivered", "refused", "statuses", "submitted", "unanswered")
-
-    def __init__(self) -> None:
-        self.submitted = 0
-        self.accepted = 0
-        self.delivered = 0
-        self.refused = 0
-        self.unanswered = 0
-        self.statuses: dict[tuple[int, int], int] = {}
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -160,8 +126,11 @@ class Connection(asyncio.BufferedProtocol):
         self._trace: Trace | None = None
         self._slots: deque[Slot] = deque()
         self._waiting = 0  # requests without an answer
+        self._asked: deque[tuple[QuerySm | CancelSm | ReplaceSm, Slot]] = deque()
+        self._askers = 0
         self._deliveries: list[bytes] = []
         self._is_flush_due = False
+        self._is_in_line = False
         self._is_reading = True
         self._unread_s = min(_UNREAD_S, settings.idle_s)
         self._unread_since = 0.0
@@ -186,17 +155,30 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next read goes. Its size bounds a turn: one client's flood must not keep the
-        loop from the others."""
+        """Where the next read goes."""
         return _READ_BUFFER
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Handles every PDU of a read in one pass."""
+        """Handles the first PDUs of a read at once, the others when their turn comes."""
         data = bytes(_READ_BUFFER[:nbytes])
         if self._trace is not None:
             self._show("in", data)
+        if self._is_in_line:
+            self.session.receive(data, self._loop.time(), 0)
+            self._govern_reading()
+        elif self._handle_some(data):
+            self._is_in_line = True
+            self._owner.turns.join(self)
+
+    def take_turn(self) -> bool:
+        """Handles a few of the PDUs that wait; whether there are more."""
+        self._is_in_line = self._transport is not None and self._handle_some(b"")
+        return self._is_in_line
+
+    def _handle_some(self, data: bytes) -> bool:
+        session = self.session
         now_ms = 0
-        for event in self.session.receive(data, self._loop.time()):
+        for event in session.receive(data, self._loop.time(), PDUS_A_TURN):
             if type(event) is SubmitSm:
                 now_ms = now_ms or self._owner.now_ms()
                 self._submit(event, now_ms)
@@ -205,6 +187,7 @@ class Connection(asyncio.BufferedProtocol):
         self._flush_later()
         if len(self._slots) > _SLOTS_SPARE:
             self._govern_reading()
+        return session.backlog > 0
 
     def pause_writing(self) -> None:
         """The client does not read what we answer: we do not read what it asks."""
@@ -313,8 +296,7 @@ class Connection(asyncio.BufferedProtocol):
         if type(response) is SubmitSmResp and status == _OK:
             counters.accepted += 1
         else:
-            key = (response.command_id, status)
-            counters.statuses[key] = counters.statuses.get(key, 0) + 1
+            counters.note(response.command_id, status)
         slot.octets = self.session.respond(response, slot.sequence_number)
         if not self._is_flush_due and self._slots and self._slots[0].octets is not None:
             self._flush_later()
@@ -358,6 +340,7 @@ class Connection(asyncio.BufferedProtocol):
             not self._unread_since
             and len(self._slots) <= window + _SLOTS_SPARE
             and self._throttles < _THROTTLES_MAX
+            and self.session.backlog < _BACKLOG_MAX
         )
         if may_read != self._is_reading:
             self._is_reading = may_read
@@ -417,9 +400,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._flush()
                 self.drop(f"timer_{timer.value}", f"the timer {timer.value} has ended")
             case EnquireLink():
-                self.counters.statuses[CommandId.ENQUIRE_LINK_RESP.value, _OK] = (
-                    self.counters.statuses.get((CommandId.ENQUIRE_LINK_RESP.value, _OK), 0) + 1
-                )
+                self.counters.note(CommandId.ENQUIRE_LINK_RESP.value, _OK)
             case ResponseReceived() | ResponseTimedOut() | UnexpectedResponse():
                 pass  # about an unbind or enquire_link of ours, or about nothing
             case Pdu():
@@ -432,8 +413,7 @@ class Connection(asyncio.BufferedProtocol):
         # Commands that nobody knows are one: a client must not fill the metrics with its numbers.
         is_known = event.command_id in PDU_BY_COMMAND
         command_id = event.command_id if is_known else CommandId.GENERIC_NACK.value
-        key = (command_id, event.command_status)
-        self.counters.statuses[key] = self.counters.statuses.get(key, 0) + 1
+        self.counters.note(command_id, event.command_status)
         if event.is_matched and isinstance(event.context, OutboxEvent):
             self._services.deliveries.refused(event.context, "an answer that can not be read")
 
@@ -517,18 +497,23 @@ class Connection(asyncio.BufferedProtocol):
         elif isinstance(pdu, SubmitMulti):
             questions.multi(pdu, self.account, now_ms, done)
         else:
-            self._start(self._reply(questions, pdu, slot))
+            self._asked.append((pdu, slot))
+            if self._askers < _ASKERS:
+                self._askers += 1
+                self._start(self._reply(questions))
 
-    async def _reply(
-        self, questions: Questions, pdu: QuerySm | CancelSm | ReplaceSm, slot: Slot
-    ) -> None:
+    async def _reply(self, questions: Questions) -> None:
+        """Answers questions as long as there are any."""
         assert self.account is not None
-        try:
-            response = await questions.ask(pdu, self.account, self._owner.now_ms())
-        except Exception:
-            _log.exception("a question failed unexpectedly", bind=self.number)
-            response = response_to(pdu, _SYSTEM_ERROR)
-        self._answered(slot, response)
+        while self._asked:
+            pdu, slot = self._asked.popleft()
+            try:
+                response = await questions.ask(pdu, self.account, self._owner.now_ms())
+            except Exception:
+                _log.exception("a question failed unexpectedly", bind=self.number)
+                response = response_to(pdu, _SYSTEM_ERROR)
+            self._answered(slot, response)
+        self._askers -= 1
 
     def _answered(self, slot: Slot, response: Pdu) -> None:
         if self._transport is not None:

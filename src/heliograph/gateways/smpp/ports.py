@@ -7,17 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.events import OutboxEvent
 from heliograph.domain.messages import Message
 from heliograph.domain.pieces import Piece
 from heliograph.domain.requests import Refused, SendRequest, Submitted
+from heliograph.gateways.smpp.turns import Turns
+from heliograph.protocols.smpp.pdu import BindRequest
 from heliograph.services.authentication import SessionRefusal
 from heliograph.services.deliveries import Receiver
 
-__all__ = ["Done", "NoObserver", "Observer", "Services", "SmppSettings"]
+if TYPE_CHECKING:
+    from heliograph.gateways.smpp.accounts import AccountBinds
+    from heliograph.gateways.smpp.connection import Connection
+
+__all__ = ["Done", "NoObserver", "Observer", "Owner", "Services", "SmppSettings"]
 
 Done = Callable[[Submitted | Refused], None]
 
@@ -153,3 +159,29 @@ class SmppSettings:
     max_pdu_bytes: int = 73_728
     # A failed bind is answered after this pause, doubled with every failure of the address.
     failure_pause_s: float = 0.5
+
+
+class Owner(Protocol):
+    """The server that a connection belongs to."""
+
+    settings: SmppSettings
+    services: Services
+    is_stopping: bool
+    turns: Turns
+
+    def now_ms(self) -> int:
+        """Epoch milliseconds."""
+
+    def connected(self, connection: Connection) -> bool:
+        """Somebody has connected; False: there are too many."""
+
+    async def judge_bind(
+        self, connection: Connection, request: BindRequest
+    ) -> tuple[AccountBinds | None, int]:
+        """The account's binds, this one among them; or None and the status to answer."""
+
+    def lost(self, connection: Connection) -> None:
+        """The connection has gone."""
+
+    def refused(self, reason: str) -> None:
+        """A connection was ended for this reason, a word for the metrics."""

@@ -21,10 +21,9 @@ from heliograph.gateways.smpp.accounts import AccountBinds, FailedLogins
 from heliograph.gateways.smpp.connection import Connection
 from heliograph.gateways.smpp.errors import SESSION_STATUS
 from heliograph.gateways.smpp.ports import NoObserver, Observer, Services, SmppSettings
+from heliograph.gateways.smpp.turns import Turns
 from heliograph.protocols.smpp.constants import (
-    CommandId,
     CommandStatus,
-    describe_command,
     describe_status,
 )
 from heliograph.protocols.smpp.pdu import BindRequest
@@ -37,7 +36,6 @@ _TICK_S = 1.0
 _TICKS_BETWEEN_RELOADS = 3
 _FAILURES_KEPT = 100
 _SHORT_STOP_S = 2.0
-_SUBMIT_SM_RESP = CommandId.SUBMIT_SM_RESP.value
 
 _log = structlog.get_logger(__name__)
 
@@ -58,6 +56,7 @@ class SmppServer:
         self.settings = settings
         self.is_stopping = False
         self.now_ms = clock
+        self.turns = Turns()
         self._observer = observer or NoObserver()
         self._failed = FailedLogins(
             settings.failure_pause_s,
@@ -69,7 +68,6 @@ class SmppServer:
         self._certificates: list[Certificate] = []
         self._connections: dict[int, Connection] = {}
         self._accounts: dict[int, AccountBinds] = {}
-        self._told: dict[int, _Told] = {}
         self._failures: deque[dict[str, Any]] = deque(maxlen=_FAILURES_KEPT)
         self._numbers = 0
         self._ticking: asyncio.Task[None] | None = None
@@ -193,9 +191,8 @@ class SmppServer:
 
     def lost(self, connection: Connection) -> None:
         """The connection has gone, or its bind came too late."""
-        self._collect_one(connection)
+        connection.counters.tell(self._observer)
         self._connections.pop(connection.number, None)
-        self._told.pop(connection.number, None)
         for account_id, binds in list(self._accounts.items()):
             if connection in binds.connections:
                 binds.connections.remove(connection)
@@ -251,38 +248,7 @@ class SmppServer:
 
     def _collect(self) -> None:
         for connection in self._connections.values():
-            self._collect_one(connection)
-
-    def _collect_one(self, connection: Connection) -> None:
-        """Tells the observer what a connection has done since the last time."""
-        told = self._told.get(connection.number)
-        if told is None:
-            told = self._told[connection.number] = _Told()
-        counters = connection.counters
-        observer = self._observer
-        if new := counters.accepted - told.accepted:
-            name = describe_command(_SUBMIT_SM_RESP).removesuffix("_resp")
-            observer.session_requests(name, describe_status(0), new)
-            told.accepted = counters.accepted
-        for (command_id, status), count in counters.statuses.items():
-            if new := count - told.statuses.get((command_id, status), 0):
-                name = describe_command(command_id).removesuffix("_resp")
-                observer.session_requests(name, describe_status(status), new)
-                told.statuses[command_id, status] = count
-        for result in ("delivered", "refused", "unanswered"):
-            if new := getattr(counters, result) - getattr(told, result):
-                observer.session_deliveries(result, new)
-                setattr(told, result, getattr(counters, result))
-
-
-class _Told:
-    """How far the observer has been told of a connection."""
-
-    __slots__ = ("accepted", "delivered", "refused", "statuses", "unanswered")
-
-    def __init__(self) -> None:
-        self.accepted = self.delivered = self.refused = self.unanswered = 0
-        self.statuses: dict[tuple[int, int], int] = {}
+            connection.counters.tell(self._observer)
 
 
 def _describe(connection: Connection) -> dict[str, Any]:

@@ -19,7 +19,8 @@ stand in a dict in the order of their end, and one look at its beginning tells a
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple, NoReturn
 
@@ -121,6 +122,7 @@ class Session:
         self.state = SessionState.OPEN
         self.interface_version = self.config.interface_version
         self._buffer = FrameBuffer(self.config.max_command_length)
+        self._frames: deque[bytes] = deque()
         self._output: list[bytes] = []
         self._sequence = 0
         self._window: dict[int, _Waiting] = {}
@@ -166,6 +168,11 @@ class Session:
         return self._unanswered
 
     @property
+    def backlog(self) -> int:
+        """PDUs that ``receive`` has taken and not looked at, because of its ``at_most``."""
+        return len(self._frames)
+
+    @property
     def next_deadline(self) -> float | None:
         """``tick`` has nothing to do before this; None when nothing depends on time."""
         if self.is_over:
@@ -182,8 +189,11 @@ class Session:
 
     # --- Receiving ------------------------------------------------------------------------------
 
-    def receive(self, data: bytes, now: float) -> list[Event]:
+    def receive(self, data: bytes, now: float, at_most: int = sys.maxsize) -> list[Event]:
         """Take bytes of the peer; return what they mean, in order.
+
+        Looks at no more than ``at_most`` PDUs; the others are the ``backlog``, for calls to come
+        (``data`` may be empty then).
 
         Never raises for anything the peer does: a bad PDU is a ``PduRejected``, an unreadable
         stream a last ``FramingFailed``. Bytes after the end of the session are dropped.
@@ -191,9 +201,16 @@ class Session:
         events: list[Event] = []
         if self.state is SessionState.CLOSED:
             return events
-        frames = self._buffer.feed(data)
+        frames: Sequence[bytes] = ()
+        if data and self._buffer.error is None:
+            frames = self._buffer.feed(data)
         if frames:
             self._received_at = now
+        if self._frames or len(frames) > at_most:
+            waiting_frames = self._frames
+            waiting_frames += frames
+            count = min(at_most, len(waiting_frames))
+            frames = [waiting_frames.popleft() for _ in range(count)]
         window = self._window
         inbound_max = self._inbound_max
         for frame in frames:
@@ -215,7 +232,7 @@ class Session:
                 events.append(pdu)
             else:
                 events.append(self._take_other_request(pdu))
-        if self._buffer.error is not None:
+        if self._buffer.error is not None and not self._frames:
             events.append(self._fail_framing(self._buffer.error))
         return events
 
@@ -420,6 +437,7 @@ class Session:
         self._control.clear()
         self._window.clear()
         self._late.clear()
+        self._frames.clear()
         self._output.clear()
         return abandoned
 
