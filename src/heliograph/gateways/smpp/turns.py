@@ -54,9 +54,13 @@ class Turns:
         self._is_due = False
         line = self._line
         ends = perf_counter() + self._budget_s
-        while line and perf_counter() < ends:
-            sharer = line.popleft()
-            if sharer.take_turn():
-                line.append(sharer)
-        if line:
-            self._serve_later()
+        try:
+            while line:
+                sharer = line.popleft()
+                if sharer.take_turn():
+                    line.append(sharer)
+                if perf_counter() >= ends:
+                    break
+        finally:
+            if line:
+                self._serve_later()

@@ -22,6 +22,7 @@ from heliograph.protocols.smpp import (
     EnquireLink,
     EnquireLinkResp,
     EsmeSession,
+    FramingFailed,
     LocalProtocolError,
     Pdu,
     PduRejected,
@@ -99,6 +100,31 @@ class TestSequenceAndWindow:
         assert decode(smsc.take_output()) == SubmitSmResp(3, CommandStatus.ESME_RMSGQFUL)
         smsc.respond(SubmitSmResp(message_id="1"), 1)
         only(smsc.receive(encode(SubmitSm(), 4), 0.0), SubmitSm)
+
+    def test_at_most(self) -> None:
+        smsc = bound_smsc()
+        octets = b"".join(encode(SubmitSm(), n) for n in range(1, 6))
+        events = smsc.receive(octets, 0.0, 2)
+        assert [event.sequence_number for event in events if isinstance(event, SubmitSm)] == [1, 2]
+        assert (smsc.backlog, smsc.unanswered) == (3, 2)
+        assert smsc.receive(encode(SubmitSm(), 6), 0.0, 0) == []
+        assert smsc.backlog == 4
+        events = smsc.receive(b"", 0.0, 3)
+        assert [event.sequence_number for event in events if isinstance(event, SubmitSm)] == [
+            3,
+            4,
+            5,
+        ]
+        assert only(smsc.receive(b"", 0.0), SubmitSm).sequence_number == 6
+        assert smsc.backlog == 0
+
+    def test_a_broken_stream_is_told_behind_the_backlog(self) -> None:
+        smsc = bound_smsc()
+        events = smsc.receive(encode(SubmitSm(), 1) * 2 + octets("00000001"), 0.0, 1)
+        assert [type(event) for event in events] == [SubmitSm]
+        first, last = smsc.receive(b"more", 0.0)
+        assert (type(first), type(last)) == (SubmitSm, FramingFailed)
+        assert smsc.receive(b"", 0.0) == []
 
     def test_response_to_nothing(self) -> None:
         esme = bound_esme()
