@@ -37,7 +37,7 @@ NEIGHBOUR_PAUSE_S = 0.02
 ROUND_S = 40.0
 QUIET_S = 10.0
 # A latency below it says more about the machine than about the gateway.
-FLOOR_S = 0.05
+FLOOR_S = 0.01
 # What may be added once the first fifth is over: the page cache of SQLite fills up to 64 MB.
 MEMORY_MB = 64
 # Messages whose receipts may be repeated are kept in memory, up to a bound. A long run fills it
