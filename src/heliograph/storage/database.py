@@ -26,6 +26,7 @@ def sqlite_url(data_dir: Path) -> str:
     return f"sqlite+aiosqlite:///{data_dir / 'heliograph.db'}"
 
 
+_CONNECTIONS = 8
 # Any number that nothing else in the database uses: "heliogra" in octets.
 _HOLD_KEY = int.from_bytes(b"heliogra", "big") >> 1
 
@@ -46,15 +47,23 @@ class Database:
             raise ValueError(
                 "database.url names no file: SQLite needs one, sqlite+aiosqlite:////path"
             )
-        options: dict[str, Any] = {} if self.is_sqlite else {"pool_pre_ping": True}
         self._hold: AsyncConnection | None = None
         self._engine: AsyncEngine = create_async_engine(
-            self.url, pool_size=4, max_overflow=4, **options
+            self.url, pool_size=_CONNECTIONS, max_overflow=0, **self._options()
         )
-        self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reader = self._engine
         if self.is_sqlite:
             event.listen(self._engine.sync_engine, "connect", _prepare)
-            event.listen(self._engine.sync_engine, "begin", _begin_immediate)
+        else:
+            self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    def _options(self) -> dict[str, Any]:
+        if not self.is_sqlite:
+            return {"pool_pre_ping": True}
+        from heliograph.storage.sqlite_cursor import sqlite_driver
+
+        # For good, and not for every read there and back: `write` begins its transactions itself.
+        return {"module": sqlite_driver(), "isolation_level": "AUTOCOMMIT"}
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -77,6 +86,8 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """A connection in a transaction: committed after the block, rolled back on errors."""
         async with self._engine.begin() as connection:
+            if self.is_sqlite:
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
 
     async def take_hold(self) -> bool:
@@ -117,8 +128,3 @@ def _prepare(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     prepare_sqlite(cursor.execute)
     cursor.close()
-
-
-def _begin_immediate(connection: Any) -> None:
-    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
