@@ -74,8 +74,6 @@ _UNREAD_S = 30.0
 _SLOTS_SPARE = 1_000
 # PDUs waiting for their turn that stop the reading.
 _BACKLOG_MAX = 500
-# Questions about messages that are looked up at the same time; the others of the bind wait.
-_ASKERS = 4
 # So many refusals for speed in one second stop the reading for the rest of it.
 _THROTTLES_MAX = 2_000
 # Deliveries in a row without an answer after which a client is taken for dead.
@@ -126,8 +124,6 @@ class Connection(asyncio.BufferedProtocol):
         self._trace: Trace | None = None
         self._slots: deque[Slot] = deque()
         self._waiting = 0  # requests without an answer
-        self._asked: deque[tuple[QuerySm | CancelSm | ReplaceSm, Slot]] = deque()
-        self._askers = 0
         self._deliveries: list[bytes] = []
         self._is_flush_due = False
         self._is_in_line = False
@@ -137,7 +133,7 @@ class Connection(asyncio.BufferedProtocol):
         self._throttles = self._unanswered_row = 0
         self._unbind: int | None = None
         self._is_attached = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._binding: asyncio.Task[None] | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
     # --- transport --------------------------------------------------------------------------------
@@ -208,8 +204,10 @@ class Connection(asyncio.BufferedProtocol):
         if self._is_attached and self.binds is not None:
             events = [a.context for a in abandoned if isinstance(a.context, OutboxEvent)]
             self._services.deliveries.detach(self.binds.account.id, self, events)
-        for task in self._tasks:
-            task.cancel()
+        if self._binding is not None:
+            self._binding.cancel()
+        if self._questions is not None:
+            self._questions.close()
         self._slots.clear()
         self._deliveries.clear()
         self._owner.lost(self)
@@ -388,7 +386,7 @@ class Connection(asyncio.BufferedProtocol):
             case SubmitSm():
                 self._submit(event, self._owner.now_ms())
             case BindRequest():
-                self._start(self._bind(event))
+                self._binding = self._loop.create_task(self._bind(event))
             case Unbind():
                 self._unbind = event.sequence_number
                 self._flush_later()
@@ -497,32 +495,11 @@ class Connection(asyncio.BufferedProtocol):
         elif isinstance(pdu, SubmitMulti):
             questions.multi(pdu, self.account, now_ms, done)
         else:
-            self._asked.append((pdu, slot))
-            if self._askers < _ASKERS:
-                self._askers += 1
-                self._start(self._reply(questions))
-
-    async def _reply(self, questions: Questions) -> None:
-        """Answers questions as long as there are any."""
-        assert self.account is not None
-        while self._asked:
-            pdu, slot = self._asked.popleft()
-            try:
-                response = await questions.ask(pdu, self.account, self._owner.now_ms())
-            except Exception:
-                _log.exception("a question failed unexpectedly", bind=self.number)
-                response = response_to(pdu, _SYSTEM_ERROR)
-            self._answered(slot, response)
-        self._askers -= 1
+            questions.ask(pdu, self.account, now_ms, done)
 
     def _answered(self, slot: Slot, response: Pdu) -> None:
         if self._transport is not None:
             self.answer(slot, response)
-
-    def _start(self, work: Any) -> None:
-        task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     # --- binding ----------------------------------------------------------------------------------
 

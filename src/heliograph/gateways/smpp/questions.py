@@ -6,8 +6,12 @@ The old service left most of them out; here they work as the standard says (SMPP
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable
 from functools import partial
+
+import structlog
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.messages import FINAL_STATES, Message, MessageState, MessageType
@@ -36,13 +40,20 @@ from heliograph.protocols.smpp.pdu import (
     SubmitMulti,
     SubmitMultiResp,
     UnsuccessSme,
+    response_to,
 )
 from heliograph.protocols.smpp.times import format_absolute
 from heliograph.services.references import state_of
 
-__all__ = ["Questions"]
+__all__ = ["Question", "Questions"]
+
+_log = structlog.get_logger(__name__)
 
 Answer = Callable[[Pdu], None]
+Question = QuerySm | CancelSm | ReplaceSm
+
+# Messages of one bind that are looked up at the same time; other questions of it wait.
+_LOOKED_UP_MAX = 4
 
 # When several messages have one id the least advanced one speaks.
 _ORDER = (
@@ -65,6 +76,14 @@ class Questions:
         self._reader = reader
         self._quarter_hours = timezone_minutes // 15
         self._is_version_5 = is_version_5
+        self._waiting: deque[tuple[Question, Account, int, Answer]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def close(self) -> None:
+        """Nobody waits for answers any more."""
+        self._waiting.clear()
+        for task in self._tasks:
+            task.cancel()
 
     def data(self, pdu: DataSm, account: Account, now_ms: int, done: Answer) -> None:
         """A data_sm: a message without times, in message_payload."""
@@ -98,8 +117,26 @@ class Questions:
         else:
             self._services.submit.begin(request, partial(_answer_multi, done, tuple(bad)))
 
-    async def ask(self, pdu: QuerySm | CancelSm | ReplaceSm, account: Account, now_ms: int) -> Pdu:
-        """The answer to a question about a message."""
+    def ask(self, pdu: Question, account: Account, now_ms: int, done: Answer) -> None:
+        """A question about a message: `done` is given the answer when it has been looked up."""
+        self._waiting.append((pdu, account, now_ms, done))
+        if len(self._tasks) < _LOOKED_UP_MAX:
+            task = asyncio.create_task(self._look_up())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _look_up(self) -> None:
+        """Answers until nothing waits."""
+        while self._waiting:
+            pdu, account, now_ms, done = self._waiting.popleft()
+            try:
+                answer = await self._answer(pdu, account, now_ms)
+            except Exception:
+                _log.exception("a question failed unexpectedly")
+                answer = response_to(pdu, S.ESME_RSYSERR.value)
+            done(answer)
+
+    async def _answer(self, pdu: Question, account: Account, now_ms: int) -> Pdu:
         match pdu:
             case QuerySm():
                 return await self._query(pdu, account)
