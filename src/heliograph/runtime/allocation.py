@@ -14,13 +14,10 @@ __all__ = ["give_back_large_blocks"]
 # Parameters of mallopt(3). Setting the first two ends the learning.
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
-_M_ARENA_MAX = -8
 
-# Blocks from here on are the system's again when they are freed. What the hot path makes is smaller:
-# it stays with the process, as getting it anew costs a fault for every page.
+# Blocks from here on are the system's again when they are freed. What the hot path makes is
+# smaller and stays with the process: getting it anew would cost a fault for every page.
 _LARGE = 16 * 1024 * 1024
-# Python's own lock lets one thread at a time ask for most of the memory.
-_ARENAS = 2
 
 
 def give_back_large_blocks() -> None:
@@ -30,4 +27,3 @@ def give_back_large_blocks() -> None:
         return
     mallopt(_M_MMAP_THRESHOLD, _LARGE)
     mallopt(_M_TRIM_THRESHOLD, _LARGE)
-    mallopt(_M_ARENA_MAX, _ARENAS)
