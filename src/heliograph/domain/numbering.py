@@ -333,7 +333,7 @@ def _longest(
 
 def _read_table(name: str) -> Iterator[list[str]]:
     path = resources.files("heliograph.domain").joinpath("data", name)
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8") as file:
         lines = csv.reader(file)
         next(lines)
         yield from lines
