@@ -26,4 +26,4 @@ def give_back_large_blocks() -> None:
     if mallopt is None:
         return
     mallopt(_M_MMAP_THRESHOLD, _LARGE)
-    mallopt(_M_TRIM_THRESHOLD, _LARGE)
+    mallopt(_M_TRIM_THRESHOLD, 2 * _LARGE)  # glibc's own proportion
