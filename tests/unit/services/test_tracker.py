@@ -114,3 +114,18 @@ def test_messages_in_hand_keep_their_parts_though_they_are_forgotten(
         expected(tracker, 2)
         assert 1 not in tracker.live
         assert len(message.parts) == 1
+
+
+def test_a_message_that_was_taken_twice_is_expected_under_its_newer_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_MAX_EXPECTED", 2)
+    tracker = Tracker()
+    message = expected(tracker, 1)
+    (part,) = message.parts
+    part.external_id = "sent again"
+    tracker.expect(part)
+    expected(tracker, 2)
+    assert tracker.find(1, ["1-1"]) is None
+    assert tracker.find(1, ["sent again"]) is part
+    assert message.parts == [part]
