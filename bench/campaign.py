@@ -30,6 +30,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.gateway import PASSWORD, Gateway
+from bench.meters import peak_memory, resident_memory
 
 LIST_LOGIN, OTHER_LOGIN = "lists", "single"
 _COMMAND = (sys.executable, "-m", "heliograph")
@@ -108,7 +109,7 @@ def _measure(gateway: Gateway, recipients: int) -> dict[str, Any]:
     quiet.start()
     time.sleep(3)
     before = [1000 * each for each in quiet.end()]
-    idle_mb = _peak_mb(gateway.pid)
+    idle_mb = round(resident_memory(gateway.pid) / 1e6)
     singles = Singles(port)
     singles.start()
     api = Api(port, LIST_LOGIN)
@@ -126,7 +127,7 @@ def _measure(gateway: Gateway, recipients: int) -> dict[str, Any]:
         "ended s": round(ended_s, 1),
         "ended per s": round(recipients / ended_s),
         "memory idle MB": idle_mb,
-        "memory peak MB": _peak_mb(gateway.pid),
+        "memory peak MB": round(peak_memory(gateway.pid) / 1e6),
         "answer quiet ms": _spread(before),
         "answer ms": _spread(answers),
     }
@@ -150,12 +151,6 @@ def _follow(api: Api, id: int, recipients: int, began: float) -> tuple[float, fl
             return made_s, now - began
         if now - last > 180:
             raise RuntimeError(f"nothing happens any more: {view}")
-
-
-def _peak_mb(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) // 1024
 
 
 def _waits(database: Path) -> list[float]:

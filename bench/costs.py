@@ -25,8 +25,8 @@ from bench.cost_model.clock import Cost, Measure, measure, reference_us
 from bench.cost_model.ends import Ends
 from bench.cost_model.rig import open_rig
 from bench.cost_model.stages import Stages
-from bench.peers.table import machine
 from bench.programs import Sink, build_tools
+from bench.report import machine, write_json
 
 from heliograph.observability import set_up_logging
 
@@ -151,8 +151,7 @@ def main() -> int:
     show(costs, expected)
     if options.json:
         figures = {name: {"us": cost.us, "ratio": cost.ratio} for name, cost in costs.items()}
-        document = {"machine": machine(), "stages": figures}
-        options.json.write_text(json.dumps(document, indent=2) + "\n")
+        write_json(options.json, stages=figures)
     if options.save:
         merged = expected | {name: round(cost.ratio, 2) for name, cost in costs.items()}
         EXPECTED.write_text(json.dumps(merged, indent=2) + "\n")

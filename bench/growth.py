@@ -9,8 +9,6 @@ sees how soon it sends again. Everything can be scaled down, and run alone.
 from __future__ import annotations
 
 import argparse
-import json
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -18,17 +16,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from bench.command import UnknownName, make_plan, new_parser, run_command
 from bench.grown.dimensions import DIMENSIONS, Dimension
 from bench.grown.gateway import GrownGateway
 from bench.grown.lookups import measure_lookups
 from bench.measurement import Plan
-from bench.peers.alternation import FAILURES, Contender, compare
+from bench.peers.alternation import Contender, compare, measure_each
 from bench.peers.gateways import GATEWAYS
 from bench.peers.standing import measure_queue
-from bench.peers.table import Line, machine, summary
-from bench.programs import build_tools
-from bench.run import find_command
-from bench.scenarios import SCENARIOS
+from bench.peers.table import Line, markdown, summary
+from bench.report import write_json
+from bench.scenarios import SCENARIOS, Scenario
 
 QUEUED = "queued"
 NAMES = (*(dimension.name.replace(" ", "-") for dimension in DIMENSIONS), QUEUED)
@@ -39,36 +37,20 @@ HEAD = (
 
 
 def read_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0] if __doc__ else "")
+    parser = new_parser(__doc__)
     parser.add_argument("--only", metavar="A,B", help=f"only these: {', '.join(NAMES)}")
     parser.add_argument("--size", type=float, default=1.0, help="share of the sizes (1.0)")
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the messages sent (1.0)")
-    parser.add_argument("--runs", type=int, default=3, help="measured runs of each size (3)")
     parser.add_argument("--scenario", default="single", help="what is sent (single)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here too")
-    parser.add_argument("--keep", action="store_true", help="keep the data folders and logs")
-    parser.add_argument(
-        "--timeout", type=float, default=120.0, help="seconds a loader may run (120)"
-    )
-    parser.add_argument("--max-foreign", type=float, default=0.25, metavar="CORES")
-    parser.add_argument("--command", help="Heliograph's program (that of this environment)")
     return parser.parse_args()
 
 
-def measure_dimension(plan: Plan, dimension: Dimension, scenario: str, size: float) -> list[Line]:
-    work = next(each for each in SCENARIOS if each.name == scenario)
+def measure_dimension(plan: Plan, dimension: Dimension, work: Scenario, size: float) -> list[Line]:
     contenders = compare(plan, work, dimension.choices(size), probe=_look_up)
-    lines: list[Line] = []
-    for contender in contenders:
-        line = Line(work=dimension.name, gateway=contender.choice.name, failure=contender.failure)
-        result = contender.result(work, plan.runs)
-        if result is not None and not contender.failure:
-            line.figures = result.median() | contender.extra
-            line.runs = len(result.samples)
-            line.disturbed = sum(sample.spoilt for sample in result.samples)
-            smallest = lines[0].figures if lines else line.figures
-            line.figures["factor"] = line.figures["cpu_us"] / smallest.get("cpu_us", 1.0)
-        lines.append(line)
+    lines = [each.line(dimension.name, work, plan.runs) for each in contenders]
+    smallest = lines[0].figures.get("cpu_us", 1.0)
+    for line in lines:
+        if line.figures:
+            line.figures["factor"] = line.figures["cpu_us"] / smallest
     return lines
 
 
@@ -81,20 +63,17 @@ def _look_up(contender: Contender) -> None:
         contender.extra |= measure_lookups(service.ports["http"], service.stored)
 
 
-def measure_queued(plan: Plan) -> Line:
-    choice = next(choice for choice in GATEWAYS if choice.name == "heliograph")
-    line = Line(work=QUEUED, gateway=choice.name)
-    try:
-        report = measure_queue(plan, choice)
-        line.gateway, line.figures = f"{report.queued:,}", asdict(report)
-    except FAILURES as error:
-        line.failure = str(error)
-    return line
+def measure_queued(plan: Plan) -> list[Line]:
+    own = [choice for choice in GATEWAYS if choice.name == "heliograph"]
+    lines = measure_each(QUEUED, own, lambda choice: asdict(measure_queue(plan, choice)))
+    for line in lines:
+        if not line.failure:
+            line.gateway = f"{line.figures['queued']:,}"
+    return lines
 
 
 def render(lines: Sequence[Line]) -> str:
-    rows = [HEAD, ["---"] * len(HEAD), *(_cells(line) for line in lines if line.work != QUEUED)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    table = markdown(HEAD, (_cells(line) for line in lines if line.work != QUEUED))
     return "\n\n".join([table, *(_tell_queue(line) for line in lines if line.work == QUEUED)])
 
 
@@ -132,36 +111,25 @@ def _tell_queue(line: Line) -> str:
 
 def main() -> int:
     arguments = read_arguments()
-    # Ended from outside, it still has to end the programs it started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     wanted = arguments.only.split(",") if arguments.only else list(NAMES)
-    known = {scenario.name for scenario in SCENARIOS}
-    if unknown := [*set(wanted) - set(NAMES), *{arguments.scenario} - known]:
-        print(f"there is no {', '.join(unknown)}", file=sys.stderr)
-        return 2
-    plan = Plan(
-        command=find_command(arguments.command),
-        tools=build_tools(),
-        runs=max(1, arguments.runs),
-        scale=arguments.scale,
-        max_foreign=arguments.max_foreign,
-        keep=arguments.keep,
-        timeout_s=arguments.timeout,
-    )
+    known = {scenario.name: scenario for scenario in SCENARIOS}
+    if unknown := [*set(wanted) - set(NAMES), *{arguments.scenario} - set(known)]:
+        raise UnknownName(", ".join(unknown))
+    work = known[arguments.scenario]
+    plan = make_plan(arguments)
     lines: list[Line] = []
     for dimension in DIMENSIONS:
         if dimension.name.replace(" ", "-") in wanted:
             print(dimension.name, file=sys.stderr, flush=True)
-            lines += measure_dimension(plan, dimension, arguments.scenario, arguments.size)
+            lines += measure_dimension(plan, dimension, work, arguments.size)
     if QUEUED in wanted:
         print(QUEUED, file=sys.stderr, flush=True)
-        lines.append(measure_queued(plan))
+        lines += measure_queued(plan)
     print(f"{summary(lines)}\n\n{render(lines)}")
     if arguments.json:
-        document = {"machine": machine(), "lines": [asdict(line) for line in lines]}
-        arguments.json.write_text(json.dumps(document, indent=2) + "\n")
+        write_json(arguments.json, lines=[asdict(line) for line in lines])
     return int(any(line.failure or line.figures.get("lost") for line in lines))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_command(main)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bench.measurement import Result
 from rich.console import Console
@@ -53,22 +55,35 @@ def _runs(result: Result) -> str:
     return f"{text}, {spoilt} disturbed" if spoilt else text
 
 
-def write_json(path: Path, results: Sequence[Result]) -> None:
-    """{"machine": {...}, "scenarios": {name: {"about", "median", "runs", "set_aside"}}}"""
-    document = {
-        "machine": {
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.release()}",
-            "python": platform.python_version(),
-        },
-        "scenarios": {
-            result.scenario.name: {
-                "about": result.scenario.about,
-                "median": result.median(),
-                "runs": [asdict(sample) for sample in result.samples],
-                "set_aside": result.set_aside,
-            }
-            for result in results
-        },
+def scenario_figures(results: Sequence[Result]) -> dict[str, Any]:
+    """{name: {"about", "median", "runs", "set_aside"}}"""
+    return {
+        result.scenario.name: {
+            "about": result.scenario.about,
+            "median": result.median(),
+            "runs": [asdict(sample) for sample in result.samples],
+            "set_aside": result.set_aside,
+        }
+        for result in results
     }
-    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def write_json(path: Path, **figures: Any) -> None:
+    """{"machine": {...}, ...}"""
+    path.write_text(json.dumps({"machine": machine(), **figures}, indent=2) + "\n")
+
+
+def machine() -> dict[str, Any]:
+    """Where and when the figures were taken."""
+    model = ""
+    for text in Path("/proc/cpuinfo").read_text().splitlines():
+        if text.startswith("model name"):
+            model = text.partition(":")[2].strip()
+            break
+    return {
+        "date": time.strftime("%Y-%m-%d %H:%M %Z"),
+        "processor": model,
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }

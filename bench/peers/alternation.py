@@ -14,6 +14,7 @@ from bench.gateway import BULK_NUMBERS, WINDOW
 from bench.measurement import Bench, Plan, Result, Sample, data_folder
 from bench.peers.gateways import Choice
 from bench.peers.packages import NotInstalled
+from bench.peers.table import Line
 from bench.programs import ProgramFailure, Sink
 from bench.scenarios import Scenario, Way
 from bench.service import GatewayFailure, Service
@@ -45,6 +46,21 @@ class Contender:
             return Result(scenario=scenario, samples=self.clean + self.spoilt, set_aside=0)
         return Result(scenario=scenario, samples=self.clean, set_aside=len(self.spoilt))
 
+    def line(self, work: str, scenario: Scenario, runs: int) -> Line:
+        """The medians of its runs, and why there are none if there are not."""
+        line = Line(work=work, gateway=self.choice.name, failure=self.failure)
+        result = self.result(scenario, runs)
+        if result is None or self.failure:
+            return line
+        line.figures = result.median() | self.extra
+        line.figures["accepted"] = sum(s.messages + s.lost for s in result.samples)
+        if scenario.callbacks:
+            line.figures["end_rate"] = min(line.figures["rate"], line.figures["callback_rate"])
+        line.cpu_by_process = result.cpu_by_process()
+        line.runs = len(result.samples)
+        line.disturbed = sum(sample.spoilt for sample in result.samples)
+        return line
+
 
 def compare(
     plan: Plan,
@@ -69,6 +85,23 @@ def compare(
             if probe is not None and not contender.failure:
                 _guard(contender, probe)
     return contenders
+
+
+def measure_each(
+    work: str, choices: Sequence[Choice], measure: Callable[[Choice], dict[str, float]]
+) -> list[Line]:
+    """Other work than a scenario: one gateway after the other."""
+    lines = []
+    for choice in choices:
+        line = Line(work=work, gateway=choice.name)
+        try:
+            line.figures = measure(choice)
+            print(f"  {choice.name}: {line.figures}", file=sys.stderr, flush=True)
+        except FAILURES as error:
+            line.failure = str(error)
+            print(f"  {choice.name}: {error}", file=sys.stderr, flush=True)
+        lines.append(line)
+    return lines
 
 
 def _guard(contender: Contender, step: Callable[..., None], *arguments: Any) -> None:

@@ -1,14 +1,11 @@
-"""The comparison as one table (Markdown), and as JSON."""
+"""The comparison as one table (Markdown)."""
 
 from __future__ import annotations
 
-import os
-import platform
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+
+from bench.report import machine
 
 HEAD = (
     "work",
@@ -39,8 +36,12 @@ class Line:
 
 def render(lines: Sequence[Line]) -> str:
     """The table."""
-    rows = [HEAD, ["---"] * len(HEAD), *map(_cells, lines)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(HEAD, map(_cells, lines))
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Cells as a table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
 
 
 def _cells(line: Line) -> Sequence[str]:
@@ -96,22 +97,6 @@ def _fate(figures: Mapping[str, float]) -> str:
         return ""
     names = ("accepted", "lost", "repeated")
     return ", ".join(f"{figures[name]:,.0f}" for name in names if name in figures)
-
-
-def machine() -> dict[str, Any]:
-    """Where and when the figures were taken."""
-    model = ""
-    for text in Path("/proc/cpuinfo").read_text().splitlines():
-        if text.startswith("model name"):
-            model = text.partition(":")[2].strip()
-            break
-    return {
-        "date": time.strftime("%Y-%m-%d %H:%M %Z"),
-        "processor": model,
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-    }
 
 
 def summary(lines: Sequence[Line]) -> str:

@@ -1,4 +1,4 @@
-"""Migrations: from nothing to exactly the tables of the schema, once, whoever starts first."""
+"""Migrations: to exactly the tables of the schema from wherever, once, whoever starts first."""
 
 from __future__ import annotations
 
@@ -27,8 +27,12 @@ from heliograph.storage.sqlite_writer import SqliteWriter
 # below.
 @pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 @pytest.mark.filterwarnings("ignore:autogenerate skipping")
-async def test_upgrade_makes_exactly_the_schema(empty_url: str) -> None:
+@pytest.mark.parametrize("walks", [False, True], ids=["created", "migrated"])
+async def test_upgrade_makes_exactly_the_schema(empty_url: str, walks: bool) -> None:
     database = Database(empty_url)
+    if walks:
+        async with database.write() as connection:
+            await connection.run_sync(migration.migrate)
     await upgrade(database)
     if database.is_sqlite:  # has no schemas; another database can be named as one
         async with database.read() as connection:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from bench.meters import resident_memory
 from tests.harness.gateway import Gateway
 
 
@@ -72,3 +73,15 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "database.url = postgresql+asyncpg://u:***@127.0.0.1:1/x: " in done.stderr
     assert "refused" in done.stderr
+
+
+def test_a_gateway_at_rest_is_small(tmp_path: Path) -> None:
+    """At its first start, every door open, after passwords were verified: a hundred megabytes, its
+    writer's included."""
+    gateway = Gateway(tmp_path / "data", doors=("smpp", "smtp")).start()
+    try:
+        for password in ("wrong", "false"):
+            assert "error" in gateway.call("balance", login="admin", psw=password)
+        assert resident_memory(gateway.pid) < 120e6
+    finally:
+        assert gateway.stop() == 0

@@ -110,7 +110,7 @@ def lookup(place: Installation, phone: str, *, as_json: bool) -> None:
     origin, original = plan.lookup(number), plan.lookup_original(number)
     if origin is None:
         raise Failure(f"nothing is known of {number}")
-    answer = {"number": number, **_describe(origin)}
+    answer = {"number": number, "prefix": plan.prefix_of(number) or "", **_describe(origin)}
     if original is not None and original.mccmnc != origin.mccmnc:
         answer["original_operator"] = original.operator
         answer["original_mccmnc"] = original.mccmnc
@@ -200,7 +200,6 @@ def read_text(file: Path) -> str:
 
 def _describe(origin: NumberOrigin) -> dict[str, str]:
     return {
-        "prefix": origin.prefix,
         "country": origin.country,
         "iso2": origin.iso2,
         "mccmnc": origin.mccmnc,

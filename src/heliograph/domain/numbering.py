@@ -115,7 +115,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberOrigin:
-    """Whose a number is. One shared object for all numbers of a prefix.
+    """Whose a number is. One shared object for all numbers of which the same is known.
 
     `mccmnc` is empty when the network has no known code, `operator` too when nothing is known of
     it. `time_zones`: IANA names, the most likely first, those of the country when the region is
@@ -123,7 +123,6 @@ class NumberOrigin:
     "metadata", "approximate", "area", "country", "import" or "ported".
     """
 
-    prefix: str
     iso2: str
     country: str
     country_ru: str
@@ -161,9 +160,10 @@ class NumberingPlan:
     ) -> None:
         self._countries: dict[str, Country] = {}
         self._origins: dict[str, NumberOrigin] = {}
+        self._shared: dict[NumberOrigin, NumberOrigin] = {}
         self._networks = {network.mccmnc: network for network in networks}
         self._ported: Mapping[str, str] = {} if ported is None else ported
-        self._ported_origins: dict[tuple[str, str], NumberOrigin] = {}
+        self._ported_origins: dict[tuple[NumberOrigin, str], NumberOrigin] = {}
         for country in countries:
             for prefix in country.prefixes:
                 self._countries[prefix] = country
@@ -211,6 +211,11 @@ class NumberingPlan:
         """Whose the number was before it was ported."""
         return _longest(self._origins, self._lengths, number)
 
+    def prefix_of(self, number: str) -> str | None:
+        """The longest known prefix of a number, by which it is looked up."""
+        lengths = self._lengths.get(number[:2], ())
+        return next((number[:n] for n in lengths if number[:n] in self._origins), None)
+
     def country_of(self, number: str) -> Country | None:
         """The country of a number; None when the calling code does not exist."""
         return _longest(self._countries, self._country_lengths, number)
@@ -242,8 +247,7 @@ class NumberingPlan:
             operator = operator_ru = row.operator
         else:
             operator, operator_ru = network.name, network.name_ru
-        return NumberOrigin(
-            prefix=row.prefix,
+        origin = NumberOrigin(
             iso2=country.iso2,
             country=country.name,
             country_ru=country.name_ru,
@@ -256,6 +260,7 @@ class NumberingPlan:
             time_zones=row.time_zones or country.time_zones,
             source=row.source,
         )
+        return self._shared.setdefault(origin, origin)
 
     def _lay_over(self, imported: list[PrefixRow]) -> None:
         """Puts imported rows on top; a row without a region keeps the packaged one."""
@@ -284,7 +289,7 @@ class NumberingPlan:
         self._lengths = _index_lengths(self._origins)
 
     def _moved(self, origin: NumberOrigin, mccmnc: str) -> NumberOrigin:
-        key = (origin.prefix, mccmnc)
+        key = (origin, mccmnc)
         moved = self._ported_origins.get(key)
         if moved is None:
             if len(self._ported_origins) >= _PORTED_CACHE_MAX:
@@ -328,9 +333,10 @@ def _longest(
 
 def _read_table(name: str) -> Iterator[list[str]]:
     path = resources.files("heliograph.domain").joinpath("data", name)
-    lines = csv.reader(path.read_text(encoding="utf-8").splitlines())
-    next(lines)
-    return lines
+    with path.open(encoding="utf-8") as file:
+        lines = csv.reader(file)
+        next(lines)
+        yield from lines
 
 
 def _read_countries() -> Iterator[Country]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from heliograph.config import Config
 from heliograph.observability import set_up_logging
+from heliograph.runtime.allocation import give_back_large_blocks
 from heliograph.runtime.gateway import Runtime, Welcome
 from heliograph.storage.journal import StorageDown
 
@@ -27,6 +28,7 @@ _GC_THRESHOLDS = (100_000, 50, 100)
 async def serve(config: Config, announce: Callable[[str], None], welcome: Welcome) -> int:
     """Runs a gateway until SIGINT or SIGTERM; a second signal ends at once. Returns the exit code.
     Raises OSError when it could not start."""
+    give_back_large_blocks()
     set_up_logging(config.log.level, config.log.format)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.set_threshold(*_GC_THRESHOLDS)

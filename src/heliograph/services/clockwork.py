@@ -146,8 +146,8 @@ class Clockwork:
                 page = await expired_between(connection, cursor, until_ms, _PAGE)
             messages = [self._tracker.live.get(stored.id, stored) for stored in page]
             if asks:
-                parts = [p for m in messages for p in m.parts if p.state is MessageState.SUBMITTED]
-                self._receipts.apply(await self._dispatch.ask(parts))
+                with self._tracker.hold(messages):
+                    await self._ask(messages)
             changes = Changes(self._clock())
             for message in messages:
                 if message.state not in FINAL_STATES:
@@ -159,6 +159,11 @@ class Clockwork:
             if len(page) < _PAGE:
                 return max(since_ms, until_ms)
             cursor = (page[-1].expires_at, page[-1].id)
+
+    async def _ask(self, messages: list[Message]) -> None:
+        """Their upstreams say what they know about their submitted parts."""
+        parts = [p for m in messages for p in m.parts if p.state is MessageState.SUBMITTED]
+        self._receipts.apply(await self._dispatch.ask(parts))
 
     def _end_waiting(self, changes: Changes, message: Message) -> None:
         """Its life ended before it could be sent."""

@@ -525,7 +525,8 @@ class Dispatch:
             for stored in page:
                 message = self._tracker.live.setdefault(stored.message.id, stored.message)
                 parts.append(message.parts[stored.seq - 1])
-            self._receipts.apply(await self.ask(parts))
+            with self._tracker.hold(part.message for part in parts):
+                self._receipts.apply(await self.ask(parts))
             if len(page) < _FEED_PAGE:
                 return
             after = page[-1].external_id

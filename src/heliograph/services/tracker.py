@@ -7,7 +7,8 @@ its external id. Memory is bounded: the oldest expectations are forgotten first.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from heliograph.domain.messages import FINAL_STATES, Message, MessageState, Part
 
@@ -21,7 +22,7 @@ class Tracker:
     """`live` holds open messages by id, `expected` the submitted parts by connector and external
     id."""
 
-    __slots__ = ("_expected", "_order", "live")
+    __slots__ = ("_expected", "_held", "_order", "live")
 
     def __init__(self) -> None:
         self.live: dict[int, Message] = {}
@@ -29,6 +30,7 @@ class Tracker:
         # (connector id, external id) in the order of arrival. An OrderedDict, as the first key of a
         # plain dict is searched for through the places of all that were deleted before it.
         self._order: OrderedDict[tuple[int, str], None] = OrderedDict()
+        self._held: list[set[int]] = []  # ids of messages that somebody has in hand
 
     def add(self, message: Message) -> None:
         """Begins to track an open message."""
@@ -57,16 +59,30 @@ class Tracker:
                 return part
         return None
 
+    @contextmanager
+    def hold(self, messages: Iterable[Message]) -> Iterator[None]:
+        """Whoever waits for something with messages in hand holds them until then: one that is
+        forgotten meanwhile would lose its parts."""
+        held = {message.id for message in messages}
+        self._held.append(held)
+        try:
+            yield
+        finally:
+            self._held.remove(held)
+
     def _evict(self) -> None:
         (connector_id, external_id), _ = self._order.popitem(last=False)
         part = self._expected[connector_id].pop(external_id, None)
         if part is None:
             return
         message = part.message
-        if all(p.state in FINAL_STATES or p.state is MessageState.SUBMITTED for p in message.parts):
-            self.live.pop(message.id, None)
-        if message.final_at and not any(
-            (p.connector_id, p.external_id) in self._order for p in message.parts
+        if not all(
+            p.state in FINAL_STATES or p.state is MessageState.SUBMITTED for p in message.parts
+        ):
+            return
+        self.live.pop(message.id, None)
+        if not any((p.connector_id, p.external_id) in self._order for p in message.parts) and not (
+            any(message.id in held for held in self._held)
         ):
             # Nobody finds it any more. Message and parts are a circle, and a collection that frees
             # these comes once in millions of messages (see the thresholds in `runtime`).

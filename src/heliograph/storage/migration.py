@@ -1,8 +1,9 @@
 """Brings the tables of a database to what this version of the program needs.
 
-Migrations are forward only and run in one transaction, behind a lock: several processes may start
-at once, the first one migrates and the others find the work done. An up-to-date database costs one
-SELECT.
+An empty database gets the tables as they are now; only an older one walks through the migrations,
+which lead to the same tables (a test compares them). They are forward only. Either happens in one
+transaction, behind a lock: several processes may start at once, the first one works and the others
+find the work done. An up-to-date database costs one SELECT.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from heliograph.storage.database import Database
 from heliograph.storage.sets import is_sqlite
 from heliograph.storage.tables import metadata
 
-__all__ = ["HEAD", "SchemaUnknown", "read_revision", "upgrade"]
+__all__ = ["HEAD", "SchemaUnknown", "migrate", "read_revision", "upgrade"]
 
 # The newest file in `migrations/versions`; a test keeps it true.
 HEAD = "0001"
@@ -31,15 +32,18 @@ class SchemaUnknown(Exception):
 
 
 async def upgrade(database: Database) -> None:
-    """Migrates to HEAD. Raises SchemaUnknown when the database is ahead of the program."""
+    """Brings it to HEAD. Raises SchemaUnknown when the database is ahead of the program."""
     async with database.read() as connection:
         if await read_revision(connection) == HEAD:
             return
     async with database.write() as connection:  # SQLite: holds the write lock from here on
         if not database.is_sqlite:
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK_KEY})"))
-        if await read_revision(connection) != HEAD:
-            await connection.run_sync(_migrate)
+        revision = await read_revision(connection)
+        if revision is None:
+            await connection.run_sync(_create)
+        elif revision != HEAD:
+            await connection.run_sync(migrate)
 
 
 async def read_revision(connection: AsyncConnection) -> str | None:
@@ -55,8 +59,21 @@ async def read_revision(connection: AsyncConnection) -> str | None:
     return revision
 
 
-def _migrate(connection: Connection) -> None:
-    # Imported here because it takes half a second, and nearly every start finds nothing to do.
+def _create(connection: Connection) -> None:
+    metadata.create_all(connection, checkfirst=False)
+    # As Alembic itself would create it.
+    connection.execute(
+        text(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+            "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+        )
+    )
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+
+
+def migrate(connection: Connection) -> None:
+    """Walks from whatever revision there is to HEAD. Raises SchemaUnknown."""
+    # Imported here because it takes half a second and 10 MB, and hardly a start has use for it.
     from alembic.config import Config
     from alembic.runtime.environment import EnvironmentContext
     from alembic.runtime.migration import MigrationContext

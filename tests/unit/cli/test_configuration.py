@@ -188,6 +188,7 @@ def test_imported_prefixes_and_ported_numbers(run: Ask, ask: Ask, tmp_path: Path
     ask("numbering", "import", str(file), "--ported")
     found = ask("numbering", "lookup", "79161234567")
     assert (found["mccmnc"], found["original_mccmnc"]) == ("25020", "25002")
+    assert found["prefix"] == "7916"
     assert ask("numbering", "lookup", "79161234568")["mccmnc"] == "25002"
     assert ask("route", "explain", "79161234567")["network"] == "25020"
     file.write_text("prefix,mccmnc\n7x,25002\n")

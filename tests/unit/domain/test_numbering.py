@@ -104,7 +104,9 @@ def test_known_numbers(
     assert origin is not None
     assert (origin.iso2, origin.mccmnc, origin.operator_ru) == (iso2, mccmnc, operator_ru)
     assert (origin.mcc, origin.mnc) == (mccmnc[:3], mccmnc[3:])
-    assert number.startswith(origin.prefix)
+    prefix = plan.prefix_of(number)
+    assert prefix
+    assert number.startswith(prefix)
 
 
 @pytest.mark.parametrize(
@@ -171,6 +173,15 @@ def test_ported_number_has_its_present_network_and_its_old_place() -> None:
     assert (moved.mccmnc, moved.operator) == ("99999", "")
 
 
+def test_prefixes_of_which_the_same_is_known_share_one_origin() -> None:
+    codes = ("25001", "25002")
+    rows = [PrefixRow(prefix=f"7{n}", mccmnc=codes[n % 2]) for n in range(10_000, 12_000)]
+    plan = NumberingPlan.load_default(imported=rows)
+    origins = [plan.lookup(row.prefix.ljust(11, "0")) for row in rows]
+    assert len({id(origin) for origin in origins}) == 2
+    assert [origin.mccmnc for origin in origins if origin] == [row.mccmnc for row in rows]
+
+
 def test_imported_prefix_replaces_the_finer_packaged_rows() -> None:
     plan = NumberingPlan.load_default(
         imported=[
@@ -182,7 +193,8 @@ def test_imported_prefix_replaces_the_finer_packaged_rows() -> None:
     )
     whole = plan.lookup("79020512345")
     assert whole is not None
-    assert (whole.mccmnc, whole.prefix, whole.source) == ("25001", "7902", "import")
+    assert (whole.mccmnc, whole.source) == ("25001", "import")
+    assert plan.prefix_of("79020512345") == "7902"
     small = plan.lookup("79021612345")
     assert small is not None
     assert (small.mccmnc, small.operator, small.region) == ("", "Petrov Telecom", "Tver")
@@ -191,7 +203,7 @@ def test_imported_prefix_replaces_the_finer_packaged_rows() -> None:
     assert (kept_place.mccmnc, kept_place.region) == ("25099", "Moscow")
     everything = plan.lookup("79161234567")
     assert everything is not None
-    assert (everything.mccmnc, everything.prefix) == ("25099", "7")
+    assert (everything.mccmnc, plan.prefix_of("79161234567")) == ("25099", "7")
     kazakh = plan.country_of("77011234567")
     assert kazakh is not None
     assert kazakh.iso2 == "KZ"

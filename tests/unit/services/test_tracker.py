@@ -50,8 +50,12 @@ def finish(tracker: Tracker, message: Message) -> None:
     tracker.remove(message)
 
 
-def test_finished_messages_leave_no_circles(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the collector, which hardly ever runs here: memory is bounded all the same."""
+@pytest.mark.parametrize("are_finished", [True, False])
+def test_forgotten_messages_leave_no_circles(
+    monkeypatch: pytest.MonkeyPatch, are_finished: bool
+) -> None:
+    """Without the collector, which hardly ever runs here: memory is bounded all the same, also
+    when an operator sends no receipts."""
     monkeypatch.setattr(module, "_MAX_EXPECTED", 100)
     tracker = Tracker()
     gc.collect()
@@ -59,9 +63,13 @@ def test_finished_messages_leave_no_circles(monkeypatch: pytest.MonkeyPatch) -> 
     gc.disable()
     try:
         for id in range(1, 501):
-            finish(tracker, expected(tracker, id))
+            message = expected(tracker, id)
+            if are_finished:
+                finish(tracker, message)
+        del message
         left = [each for each in gc.get_objects() if isinstance(each, Message)]
         assert len(left) - others == 100
+        assert len(tracker.live) == (0 if are_finished else 100)
         del left
     finally:
         gc.enable()
@@ -81,12 +89,43 @@ def test_a_message_keeps_its_parts_while_one_of_them_is_expected(
     assert message.parts == []
 
 
-def test_open_messages_that_were_forgotten_keep_their_parts(
+@pytest.mark.parametrize("state", [MessageState.QUEUED, MessageState.UNKNOWN])
+def test_a_message_that_waits_here_too_is_not_forgotten(
+    monkeypatch: pytest.MonkeyPatch, state: MessageState
+) -> None:
+    monkeypatch.setattr(module, "_MAX_EXPECTED", 1)
+    tracker = Tracker()
+    message = expected(tracker, 1)
+    message.parts.append(Part(message, 2, state, 1))
+    expected(tracker, 2)
+    assert tracker.live[1] is message
+    assert len(message.parts) == 2
+
+
+def test_messages_in_hand_keep_their_parts_though_they_are_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "_MAX_EXPECTED", 1)
     tracker = Tracker()
     message = expected(tracker, 1)
+    with tracker.hold([message]):
+        with tracker.hold([message]):
+            pass
+        expected(tracker, 2)
+        assert 1 not in tracker.live
+        assert len(message.parts) == 1
+
+
+def test_a_message_that_was_taken_twice_is_expected_under_its_newer_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_MAX_EXPECTED", 2)
+    tracker = Tracker()
+    message = expected(tracker, 1)
+    (part,) = message.parts
+    part.external_id = "sent again"
+    tracker.expect(part)
     expected(tracker, 2)
-    assert 1 not in tracker.live
-    assert len(message.parts) == 1
+    assert tracker.find(1, ["1-1"]) is None
+    assert tracker.find(1, ["sent again"]) is part
+    assert message.parts == [part]
