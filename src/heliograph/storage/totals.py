@@ -92,15 +92,15 @@ async def sum_by_account(
     `child_id`: of this one only."""
     found: dict[tuple[int, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
     # One by one: no engine looks for several spans of one index at once.
-    for span in spans_of(days):
+    for first, last, sign in spans_of(days):
         rows = await connection.execute(
             select(totals.c.account_id, totals.c.currency, _SENT, _SPENT)
-            .where(*_conditions(parent_id, child_id, span, is_electronic=is_electronic))
+            .where(*_conditions(parent_id, child_id, (first, last), is_electronic=is_electronic))
             .group_by(totals.c.account_id, totals.c.currency)
         )
         for id, currency, sent, spent in rows.all():
             before = found[id, currency]
-            found[id, currency] = before[0] + int(sent), before[1] + int(spent)
+            found[id, currency] = before[0] + sign * int(sent), before[1] + sign * int(spent)
     return [
         Sums(account_id=id, currency=currency, sent=sent, spent_micros=spent)
         for (id, currency), (sent, spent) in found.items()
