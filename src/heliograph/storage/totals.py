@@ -15,11 +15,11 @@ a million. Such a row has the number of its month, negative, in place of the day
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy import ColumnElement, func, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.messages import MessageState
@@ -90,21 +90,50 @@ async def sum_by_account(
 ) -> list[Sums]:
     """The sub-clients' totals from the first to the last day; those without any are left out.
     `child_id`: of this one only."""
+    spans = spans_of(days)
+    known: dict[int, str] | None = None
+    if any(first >= 0 for first, _, _ in spans):
+        months = (month_of(days[1]), month_of(days[0]))
+        of_months = _conditions(parent_id, child_id, months, is_electronic=is_electronic)
+        known = await _currencies(connection, of_months)
+    currency = totals.c.currency if known is None else literal("")
     found: dict[tuple[int, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
     # One by one: no engine looks for several spans of one index at once.
-    for first, last, sign in spans_of(days):
-        rows = await connection.execute(
-            select(totals.c.account_id, totals.c.currency, _SENT, _SPENT)
-            .where(*_conditions(parent_id, child_id, (first, last), is_electronic=is_electronic))
-            .group_by(totals.c.account_id, totals.c.currency)
+    for first, last, sign in spans:
+        query = select(totals.c.account_id, currency, _SENT, _SPENT).where(
+            *_conditions(parent_id, child_id, (first, last), is_electronic=is_electronic)
         )
-        for id, currency, sent, spent in rows.all():
-            before = found[id, currency]
-            found[id, currency] = before[0] + sign * int(sent), before[1] + sign * int(spent)
+        query = query.group_by(totals.c.account_id)
+        if known is None:
+            query = query.group_by(currency)
+        for id, code, sent, spent in (await connection.execute(query)).all():
+            key = id, known[id] if known is not None else code
+            before = found[key]
+            found[key] = before[0] + sign * int(sent), before[1] + sign * int(spent)
     return [
-        Sums(account_id=id, currency=currency, sent=sent, spent_micros=spent)
-        for (id, currency), (sent, spent) in found.items()
+        Sums(account_id=id, currency=code, sent=sent, spent_micros=spent)
+        for (id, code), (sent, spent) in found.items()
+        if sent or spent
     ]
+
+
+async def _currencies(
+    connection: AsyncConnection, of_months: Sequence[ColumnElement[bool]]
+) -> dict[int, str] | None:
+    """The one currency of each account in some months; None when one of them has several.
+
+    The database sums up a hundred thousand rows in a third of the time when it need not sort them
+    by their currency, and hardly anybody changes it.
+    """
+    rows = await connection.execute(
+        select(totals.c.account_id, func.min(totals.c.currency), func.max(totals.c.currency))
+        .where(*of_months)
+        .group_by(totals.c.account_id)
+    )
+    found = rows.all()
+    if any(least != most for _, least, most in found):
+        return None
+    return {id: least for id, least, _ in found}
 
 
 async def detail(
