@@ -190,6 +190,7 @@ async def test_black_lists_reach_every_process(book: Book) -> None:
 
 async def test_groups_as_recipients(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("heliograph.services.contacts._BATCH", 2)
+    monkeypatch.setattr("heliograph.services.contacts._PAGE", 20)
     (first, _) = [g.id for g in await book.contacts.groups(book.mine, PHONE)]
     number = await book.contacts.add_group(book.mine, PHONE, name="Shop", number=str(first))
     assert isinstance(number, int)
