@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import random
 import resource
+import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import func, select
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bench.book import RARE_NAME, USUAL_NAME, number, parts, rows
+from bench.meters import run_as_gateway
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.blacklists import BlackType, black_key
@@ -37,35 +42,6 @@ from heliograph.storage.schema_books import black_entries
 from heliograph.storage.schema_books import contacts as contact_rows
 
 LOGIN = "contacts-bench"
-_NAMES = ("Ivanov", "Petrov", "Sidorova", "Smirnov", "Kuznetsova", "Popov", "Volkova", "Zaytsev")
-_SYLLABLES = ("ba", "gor", "dim", "kas", "lev", "mor", "nik", "pol", "rud", "sal", "tur", "shev")
-_FIRST_NAMES = ("Anna", "Boris", "Vera", "Grigory", "Darya", "Egor", "Zhanna", "Igor")
-
-
-def number(at: int) -> int:
-    """A number for each contact, as mixed as in life and never twice."""
-    return 79_000_000_000 + at * 618_033_989 % 1_000_000_000
-
-
-def rows(first: int, count: int) -> Iterator[tuple[str, Mapping[str, str]]]:
-    """Contacts as people have them: some names are frequent, others of thousands, one is rare."""
-    chance = random.Random(first)
-    for at in range(first, first + count):
-        last = chance.choice(_NAMES)
-        if chance.random() < 0.5:
-            last = "".join(chance.choices(_SYLLABLES, k=3)).title() + "ov"
-        if at % 50_000 == 7:
-            last = "Rarename"
-        yield (
-            str(number(at)),
-            {
-                "name": f"Client {at}",
-                "last_name": last,
-                "first_name": chance.choice(_FIRST_NAMES),
-                "tags": "shop, news",
-                "client_ref": str(at),
-            },
-        )
 
 
 async def open_account(database: Database) -> Account:
@@ -116,7 +92,9 @@ async def measure(what: str, use: Callable[[], Awaitable[Any]], times: int = 15)
     )
 
 
-async def measure_pages(contacts: Contacts, account: Account, group_id: int, count: int) -> None:
+async def measure_pages(
+    contacts: Contacts, account: Account, group_id: int, count: int, tries: int
+) -> None:
     """Replies of `phones.php`, from the parameters to the text."""
     services = SimpleNamespace(
         limits=SimpleNamespace(count=lambda *_: None),
@@ -133,6 +111,7 @@ async def measure_pages(contacts: Contacts, account: Account, group_id: int, cou
                 account=account,
                 services=services,
                 settings=HttpSettings(),
+                tell=lambda _: None,
             )
         )
         assert reply.error_code in (0, 3), reply
@@ -145,21 +124,48 @@ async def measure_pages(contacts: Contacts, account: Account, group_id: int, cou
         "group, page in the middle": {"grp": group_id, "after_id": count // 2},
         "one number": {"phone": number(count // 2)},
         "rare name": {"fio": "rarename"},
-        "usual name": {"fio": "petrov"},
+        "usual name": {"fio": USUAL_NAME},
         "name that nobody has": {"fio": "nobody"},
-        "search, usual": {"search": "Vera"},
+        "search, usual": {"search": "Вера"},
         "search, one in 50,000": {"search": "Rarename"},
-        "search, one of thousands of names": {"search": "gornikturov"},
-        "search, end of a number": {"search": str(number(count // 2))[-6:]},
+        "search, one of thousands of names": {"search": RARE_NAME},
+        "search, name that nobody has, usual parts": {"search": "александрей"},
+        "search, end of a number": {"search": number(count // 2)[-6:]},
         "search, four digits of many": {"search": "4321"},
+        "search, three digits": {"search": "432"},
         "search, three signs that nobody has": {"search": "xyz"},
+        "search, two signs that nobody has": {"search": "ъq"},
         "search, rare, in a group": {"search": "Rarename", "grp": group_id},
-        "search, rare, of a usual name": {"search": str(number(count // 2))[-6:], "fio": "i"},
+        "search, rare, of a usual name": {"search": number(count // 2)[-6:], "fio": USUAL_NAME},
         "search, nothing": {"search": "nothing at all"},
     }
     for what, fields in questions.items():
         await measure(what, lambda fields=fields: ask(get=1, **fields))
     await measure("groups", lambda: ask(get_group=1))
+    await measure_parts(lambda part: ask(get=1, search=part), tries)
+
+
+async def measure_parts(search: Callable[[str], Awaitable[None]], tries: int) -> None:
+    """Prints what `tries` searches by chance take: by the length of what is looked for, and the
+    longest ones. Each is asked twice, and counts with the longer time."""
+    taken = []
+    for part in parts(tries, seed=tries):
+        times = []
+        for _ in range(2):
+            began = time.perf_counter()
+            await search(part)
+            times.append((time.perf_counter() - began) * 1000)
+        taken.append((max(times), part))
+    taken.sort(reverse=True)
+    for size in range(1, 13):
+        some = [ms for ms, part in taken if len(part) == size]
+        if some:
+            print(
+                f"  {size:2} signs: median {some[len(some) // 2]:6.1f}   longest {some[0]:6.1f} ms"
+            )
+    over = sum(ms >= 50 for ms, _ in taken)
+    print(f"{tries} searches by chance: median {taken[tries // 2][0]:.1f} ms, {over} over 50 ms")
+    print("longest: " + ", ".join(f"{part!r} {ms:.1f}" for ms, part in taken[:12]))
 
 
 async def measure_black_list(
@@ -198,7 +204,8 @@ async def measure_black_list(
     )
 
 
-async def run(url: str, count: int) -> None:
+async def run(url: str, count: int, tries: int) -> None:
+    run_as_gateway()
     database = Database(url)
     await upgrade(database)
     account = await open_account(database)
@@ -207,7 +214,7 @@ async def run(url: str, count: int) -> None:
     contacts = Contacts(database, registers)
     try:
         group_id = await fill(database, contacts, account, count)
-        await measure_pages(contacts, account, group_id, count)
+        await measure_pages(contacts, account, group_id, count, tries)
         await measure_black_list(database, contacts, account, count)
     finally:
         await database.close()
@@ -219,10 +226,11 @@ def main() -> None:
     where.add_argument("--data", type=Path)
     where.add_argument("--url")
     parser.add_argument("--count", type=int, default=1_000_000)
+    parser.add_argument("--tries", type=int, default=600, help="searches by chance (600)")
     arguments = parser.parse_args()
     if arguments.data:
         arguments.data.mkdir(parents=True, exist_ok=True)
-    asyncio.run(run(arguments.url or sqlite_url(arguments.data), arguments.count))
+    asyncio.run(run(arguments.url or sqlite_url(arguments.data), arguments.count, arguments.tries))
 
 
 if __name__ == "__main__":

@@ -12,11 +12,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 from sqlalchemy import func, select
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from bench.meters import run_as_gateway
 
 from heliograph.domain.accounts import AccountKind
 from heliograph.gateways.http.calls import Call
@@ -48,6 +53,11 @@ def rows_of(account_id: int, today: int, days: int, networks: int) -> list[dict[
             key = (account_id, day, account_id, 0, network, "RUR")
             gathered[key] = [10, 10, 10, 0, 0, 0, 0, 10 * PRICE]
     return [dict(zip(_COLUMNS, row, strict=True)) for row in deltas.make_rows([gathered])]
+
+
+def month_begins(day: int, months: int) -> int:
+    """First day of the month so many months after that of a day."""
+    return deltas.first_day(deltas.month_of(day) - months)
 
 
 async def fill(database: Database, options: argparse.Namespace, today: int) -> None:
@@ -102,6 +112,11 @@ async def measure(database: Database, today: int) -> None:
         "sums since 15 days": {"get_stat": 1, "start": date(today - 15)},
         "sums of 45 days": {"get_stat": 1, "start": date(today - 60), "end": date(today - 15)},
         "sums of half a year": {"get_stat": 1, "start": date(today - 180)},
+        "sums of two half months": {
+            "get_stat": 1,
+            "start": date(month_begins(today, -3) + 15),
+            "end": date(month_begins(today, -1) + 14),
+        },
         "sums of one": {"get_stat": 1, "start": date(today - 180), "user": f"{LOGIN}-7"},
         "details of one, half a year": {
             "get_stat_all": 1,
@@ -126,6 +141,7 @@ async def measure(database: Database, today: int) -> None:
                     account=account,
                     services=services,
                     settings=HttpSettings(),
+                    tell=lambda _: None,
                 )
             )
             taken.append((time.perf_counter() - began) * 1000)
@@ -140,6 +156,7 @@ async def measure(database: Database, today: int) -> None:
 
 
 async def run(options: argparse.Namespace) -> None:
+    run_as_gateway()
     database = Database(options.url or sqlite_url(options.data))
     try:
         await upgrade(database)

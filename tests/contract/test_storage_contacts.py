@@ -20,7 +20,7 @@ from heliograph.services.contacts import Contacts, Groups
 from heliograph.services.registers import Registers
 from heliograph.storage import accounts
 from heliograph.storage.database import Database
-from heliograph.storage.schema_books import contact_blocks
+from heliograph.storage.schema_books import contact_signatures, contact_texts
 
 PHONE = ContactKind.PHONE
 
@@ -190,6 +190,7 @@ async def test_black_lists_reach_every_process(book: Book) -> None:
 
 async def test_groups_as_recipients(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("heliograph.services.contacts._BATCH", 2)
+    monkeypatch.setattr("heliograph.services.contacts._PAGE", 20)
     (first, _) = [g.id for g in await book.contacts.groups(book.mine, PHONE)]
     number = await book.contacts.add_group(book.mine, PHONE, name="Shop", number=str(first))
     assert isinstance(number, int)
@@ -290,8 +291,9 @@ async def test_signatures_wear_out_and_are_made_anew(book: Book) -> None:
         rows = [(f"7916000{at:04}", {"comments": f"round {round} {at}"}) for at in range(64)]
         await book.contacts.add(book.mine, PHONE, rows)
     async with book.database.read() as connection:
-        query = select(func.max(func.length(contact_blocks.c.signature)))
-        assert await connection.scalar(query) < 1000
-        assert await connection.scalar(select(func.min(contact_blocks.c.spare))) >= -64
+        for table in contact_signatures.values():
+            query = select(func.max(func.length(table.c.signature)))
+            assert await connection.scalar(query) < 1000
+        assert await connection.scalar(select(func.min(contact_texts.c.spare))) >= -32
     assert await book.phones(search="round 3 63") == ["79160000063"]
     assert await book.phones(search="round 2") == []

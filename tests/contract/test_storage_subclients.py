@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from tests.contract.rows import NOW, Books, final, finals, ids_of
 from heliograph.domain.accounts import AccountKind
 from heliograph.domain.messages import MessageState
 from heliograph.domain.subclients import MAX_DEPTH
-from heliograph.storage import accounts, currencies, deltas, ledger, subclients, totals
+from heliograph.storage import accounts, currencies, deltas, ledger, schema, subclients, totals
 from heliograph.storage.accounts import LoginTaken
 from heliograph.storage.journal import Entry
 from heliograph.storage.ledger import NotCovered
@@ -252,6 +253,37 @@ async def test_totals_count_what_was_written_and_only_once(books: Books) -> None
     assert (column, difference) == ("delivered", 1)
     assert subject.startswith(f"account {child}, paid by {main}")
     assert month == (f"account {child}, paid by {main}, RUR, months", "failed", 2)
+
+
+@pytest.mark.parametrize("paid_in", [("RUR",), ("RUR", "USD")])
+async def test_sums_of_any_days(books: Books, paid_in: tuple[str, ...]) -> None:
+    """Whole months, days added and days taken off: always what was sent on these days."""
+    main = await books.account("main", 1_000)
+    children = [await below(books, f"child{at}", main, AccountKind.OWN) for at in range(3)]
+    chance = random.Random(4)
+    first = 20_000
+    gathered: deltas.Deltas = {}
+    for day in range(first, first + 100):
+        key = (chance.choice(children), day, main, 0, "25001", chance.choice(paid_in))
+        gathered[key] = [chance.randrange(1, 9), 0, 0, 0, 0, 0, 0, chance.randrange(100)]
+    async with books.database.write() as connection:
+        columns = [column.name for column in schema.totals.columns]
+        rows = [dict(zip(columns, row, strict=True)) for row in deltas.make_rows([gathered])]
+        await connection.execute(schema.totals.insert(), rows)
+    async with books.database.read() as connection:
+        for _ in range(40):
+            begin = first - 5 + chance.randrange(100)
+            days = (begin, begin + chance.randrange(100))
+            expected: dict[tuple[int, str], list[int]] = {}
+            for key, row in gathered.items():
+                if days[0] <= key[1] <= days[1]:
+                    each = expected.setdefault((key[0], key[5]), [0, 0])
+                    each[0] += row[deltas.MESSAGES]
+                    each[1] += row[deltas.CHARGED]
+            found = await totals.sum_by_account(connection, main, days=days, is_electronic=False)
+            assert {
+                (each.account_id, each.currency): [each.sent, each.spent_micros] for each in found
+            } == expected, days
 
 
 async def test_what_was_paid_in(books: Books) -> None:

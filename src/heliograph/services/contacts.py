@@ -30,8 +30,10 @@ from heliograph.storage.database import Database
 
 __all__ = ["Contacts", "Groups"]
 
-# Contacts of one transaction: some tens of milliseconds.
-_BATCH = 1000
+# Contacts of one transaction: some tens of milliseconds, in which nobody else writes on SQLite.
+_BATCH = 256
+# Members of a group that one statement reads or takes out.
+_PAGE = 10_000
 # Groups of one account and kind: lists of them have no pages.
 _MAX_GROUPS = 10_000
 # Entries of one black list, which takes 8 bytes each in memory.
@@ -93,11 +95,11 @@ class Groups:
         while group is not None:
             async with self._database.read() as connection:
                 page, after_id = await contacts.list_addresses(
-                    connection, group.id, after_id=after_id, limit=10 * _BATCH
+                    connection, group.id, after_id=after_id, limit=_PAGE
                 )
             if page:
                 yield page
-            if len(page) < 10 * _BATCH:
+            if len(page) < _PAGE:
                 return
 
     async def find(self, account: Account, kind: ContactKind, reference: str) -> Group | None:
@@ -269,7 +271,7 @@ class Contacts:
         is_more = True
         while is_more:
             async with self._database.write() as connection:
-                is_more = await contact_groups.sweep_members(connection, group_id, 10 * _BATCH)
+                is_more = await contact_groups.sweep_members(connection, group_id, _PAGE)
         return None
 
     async def move(

@@ -15,6 +15,7 @@ from heliograph.domain.refusals import Refusal
 from heliograph.services.directory import Directory
 from heliograph.storage import subclients, totals
 from heliograph.storage.database import Database
+from heliograph.storage.deltas import first_day, month_of
 from heliograph.storage.subclients import Child
 from heliograph.storage.totals import Sums
 
@@ -117,6 +118,7 @@ class Statistics:
         Refusals: NO_SUCH_ACCOUNT (the login), NOT_FOUND (the id; no sub-clients at all).
         """
         span_ms = tuple(day * _DAY_MS - self._zone_ms for day in _after_last(selection.days))
+        days = _to_the_end(selection.days, self.today())
         async with self._database.snapshot() as connection:
             found = await _select(connection, main.id, selection)
             if isinstance(found, Refusal):
@@ -126,7 +128,7 @@ class Statistics:
                 connection,
                 main.id,
                 child_id=child_id,
-                days=selection.days,
+                days=days,
                 is_electronic=selection.is_electronic,
             )
             paid = await totals.paid_in(
@@ -228,6 +230,14 @@ class Statistics:
             return known[paid, shown](micros)
 
         return convert
+
+
+def _to_the_end(days: tuple[int, int], today: int) -> tuple[int, int]:
+    """The same days for messages, which nobody has sent in the days to come: when today is among
+    them, to the end of its month, so that there is no part of a month at the end."""
+    if not days[0] <= today <= days[1]:
+        return days
+    return days[0], first_day(month_of(today + 1) - 1) - 1
 
 
 def _after_last(days: tuple[int, int]) -> tuple[int, int]:

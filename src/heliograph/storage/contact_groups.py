@@ -201,7 +201,7 @@ async def groups_of(
         .order_by(contact_members.c.contact_id, contact_members.c.group_id)
     )
     found: dict[int, list[int]] = defaultdict(list)
-    for contact_id, group_id in rows:
+    for contact_id, group_id in rows.all():
         found[contact_id].append(group_id)
     return found
 

@@ -1,9 +1,9 @@
 """Search for any part of a contact's texts, in books of a million.
 
 Neither engine has an index for that without an extension. So the contacts of an account lie in
-blocks of neighbouring ids. A block has their texts, as one, and a signature (`domain.signatures`):
-a search looks at the signatures of all blocks, a kilobyte for 64 contacts, and at the texts of
-those blocks only that may hold what is looked for.
+blocks of neighbouring ids. A block has their texts, as one, and signatures (`domain.signatures`): a
+search looks at the signatures of all blocks, a kilobyte for 32 contacts, and at the texts of those
+blocks only that may hold what is looked for.
 
 A signature may know more than the texts, and never less: what changes is added to it, and it is
 made anew when as many contacts have changed as it was made from.
@@ -11,20 +11,28 @@ made anew when as many contacts have changed as it was made from.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import TextClause, select, text
+from sqlalchemy import FromClause, TextClause, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.contacts import ContactFilter, ContactKind
-from heliograph.domain.signatures import ANYTHING, add_text, make_signature, marks_of
+from heliograph.domain.signatures import (
+    WIDTHS,
+    Gram,
+    add_text,
+    make_signature,
+    marks_of,
+    shows,
+)
 from heliograph.storage.schema_books import (
-    contact_blocks,
     contact_members,
+    contact_signatures,
     contact_texts,
     contacts,
 )
@@ -32,13 +40,20 @@ from heliograph.storage.sets import is_sqlite, joined
 
 __all__ = ["find_ids", "refresh"]
 
-# A block is 64 ids. Smaller ones: more signatures to read. Larger ones: a gram is in every block.
-_BITS = 6
-# Blocks that one statement brings: at first enough for a page of what is usual.
+# A block is 32 ids. Smaller ones: more signatures to read. Larger ones: a gram is in every block.
+_BITS = 5
+# Blocks that one statement brings: at first enough for a page of what is usual, then what the page
+# still needs.
 _FIRST_STEP, _LAST_STEP = 64, 1024
-# Signatures that one change makes anew beyond those of new blocks, some 0.7 ms each; the others
-# get their turn later.
-_MAX_REMADE = 20
+# Signatures that are looked at to learn which grams are rare in this book.
+_SAMPLE = 64
+# Another gram has to sort out at least a tenth of what those before it leave: asking costs, too.
+_WORTH = 0.9
+# Blocks whose signatures one change makes anew beyond those of new blocks, some 3 ms each; the
+# others get their turn later.
+_MAX_REMADE = 10
+# More blocks than that are brought up to date by a thread.
+_MANY = 2
 
 # Texts of a block: (begin, id, middle, text) of each contact.
 _BEGIN, _MIDDLE = "\x1e", "\x1f"
@@ -46,18 +61,23 @@ _TO_SPACES = str.maketrans(_BEGIN + _MIDDLE, "  ")
 
 # Signatures first, then the texts block by block: by itself PostgreSQL would read all texts.
 _SOURCE_SQLITE = (
-    "contact_blocks AS b CROSS JOIN contact_texts AS t "
+    "{0} AS b CROSS JOIN contact_texts AS t "
     "ON t.account_id = b.account_id AND t.kind = b.kind AND t.block = b.block"
 )
 _SOURCE_POSTGRESQL = (
-    "contact_blocks AS b CROSS JOIN LATERAL (SELECT texts FROM contact_texts AS c WHERE "
+    "{0} AS b CROSS JOIN LATERAL (SELECT texts FROM contact_texts AS c WHERE "
     "c.account_id = b.account_id AND c.kind = b.kind AND c.block = b.block OFFSET 0) AS t"
 )
 _BIT_SQLITE = (
-    "unicode(CAST(substr(b.signature, 1 + :p{0} % length(b.signature), 1) AS TEXT)) & :m{0} <> 0"
+    "unicode(CAST(substr(b.signature, 1 + :p{0} % length(b.signature), 1) AS TEXT)) & :m{0}"
 )
 _BIT_POSTGRESQL = (
-    "get_byte(b.signature, CAST(:p{0} AS int) % length(b.signature)) & CAST(:m{0} AS int) <> 0"
+    "get_byte(b.signature, CAST(:p{0} AS int) % length(b.signature)) & CAST(:m{0} AS int)"
+)
+# The offset keeps PostgreSQL from reading all members first.
+_HAS_MEMBERS = (
+    "EXISTS (SELECT 1 FROM contact_members AS m WHERE m.group_id = :group_id AND m.contact_id "
+    f"BETWEEN b.block << {_BITS} AND (b.block << {_BITS}) + {(1 << _BITS) - 1} LIMIT 1 OFFSET 0)"
 )
 
 
@@ -67,18 +87,26 @@ async def find_ids(
     """Ids of the next contacts that hold `wanted.search`, and fit the group and the full name if
     those are given; in their order."""
     part = wanted.search.casefold().translate(_TO_SPACES)
-    statement, values = _question(connection, part)
-    values |= {"account_id": account_id, "kind": int(kind)}
+    after = (wanted.after_id >> _BITS) - 1
+    place = {"account_id": account_id, "kind": int(kind)}
+    width, all_grams = marks_of(part)
+    grams = await _choose(connection, {**place, "after": after}, width, all_grams)
+    statement, values = _question(connection, part, width, grams, wanted.group_id)
     found: list[int] = []
-    after, step = (wanted.after_id >> _BITS) - 1, _FIRST_STEP
+    seen, step = 0, _FIRST_STEP
     while len(found) < wanted.limit:
-        rows = await connection.execute(statement, {**values, "after": after, "limit": step})
+        rows = await connection.execute(
+            statement, {**values, **place, "after": after, "limit": step}
+        )
         blocks = rows.all()
         ids = [id for _, texts in blocks for id in _holders(texts, part) if id > wanted.after_id]
         found += await _fitting(connection, ids, wanted)
         if len(blocks) < step:
             break
-        after, step = blocks[-1][0], min(2 * step, _LAST_STEP)
+        seen += step
+        after = blocks[-1][0]
+        missing = (wanted.limit - len(found)) * seen // max(len(found), 1)
+        step = min(max(missing + missing // 8, _FIRST_STEP), _LAST_STEP)
     return found[: wanted.limit]
 
 
@@ -100,18 +128,19 @@ async def refresh(
     if not changes:
         return
     key = {"account_id": account_id, "kind": int(kind)}
-    signatures, texts = [], []
-    worn = 0
-    for number, block in (await _take(connection, key, changes)).items():
-        block.apply(changes[number])
-        worn += block.spare < 0
-        if block.signature == ANYTHING or (block.spare < 0 and worn <= _MAX_REMADE):
-            block.remake()
+    blocks = await _take(connection, key, changes)
+    if len(blocks) > _MANY:  # by a thread: it would hold up everybody else's requests
+        await asyncio.to_thread(_bring_up, blocks, changes)
+    else:
+        _bring_up(blocks, changes)
+    rows: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+    for number, block in blocks.items():
         place = {**key, "block": number}
-        signatures.append({**place, "signature": block.signature, "spare": block.spare})
-        texts.append({**place, "texts": block.texts})
+        rows[contact_texts].append({**place, "spare": block.spare, "texts": block.texts})
+        for width, signature in block.signatures.items():
+            rows[contact_signatures[width]].append({**place, "signature": signature})
     engine = sqlite if is_sqlite(connection) else postgresql
-    for table, rows in ((contact_blocks, signatures), (contact_texts, texts)):
+    for table, values in rows.items():
         write = engine.insert(table)
         names = [column.name for column in table.columns if not column.primary_key]
         await connection.execute(
@@ -119,16 +148,27 @@ async def refresh(
                 index_elements=["account_id", "kind", "block"],
                 set_={name: write.excluded[name] for name in names},
             ),
-            rows,
+            values,
         )
+
+
+def _bring_up(
+    blocks: Mapping[int, _Block], changes: Mapping[int, Mapping[int, str | None]]
+) -> None:
+    worn = 0
+    for number, block in blocks.items():
+        block.apply(changes[number])
+        worn += block.spare < 0
+        if not block.signatures or (block.spare < 0 and worn <= _MAX_REMADE):
+            block.remake()
 
 
 @dataclass(slots=True)
 class _Block:
-    """A block. `spare`: contacts that may change before the signature is made anew; `lines`: what
-    is searched of each contact, by id."""
+    """A block. `signatures`: by their widths, none of a new block; `spare`: contacts that may
+    change before they are made anew; `lines`: what is searched of each contact, by id."""
 
-    signature: bytes = ANYTHING
+    signatures: dict[int, bytes] = field(default_factory=dict)
     spare: int = 0
     lines: dict[int, str] = field(default_factory=dict)
 
@@ -138,12 +178,15 @@ class _Block:
             self.lines.pop(id, None)
             if search_key is not None:
                 self.lines[id] = search_key.translate(_TO_SPACES)
-                self.signature = add_text(self.signature, self.lines[id])
+                for width, signature in self.signatures.items():
+                    self.signatures[width] = add_text(signature, self.lines[id], width)
         self.spare -= len(changes)
 
     def remake(self) -> None:
         """Forgets what is gone."""
-        self.signature, self.spare = make_signature(self.lines.values()), len(self.lines)
+        texts = "\n".join(self.lines.values())
+        self.signatures = {width: make_signature(texts, width) for width in WIDTHS}
+        self.spare = len(self.lines)
 
     @property
     def texts(self) -> str:
@@ -163,52 +206,98 @@ async def _take(
 ) -> dict[int, _Block]:
     """Blocks by their numbers. They are the transaction's own until its end."""
     numbers = sorted(wanted)
-    block, lines = contact_blocks.c, contact_texts.c
-    if not is_sqlite(connection):
-        lock = postgresql.insert(contact_blocks).values(
-            [{**key, "block": number, "signature": ANYTHING, "spare": 0} for number in numbers]
-        )
-        await connection.execute(
-            lock.on_conflict_do_update(
-                index_elements=["account_id", "kind", "block"], set_={"spare": block.spare}
-            )
-        )
-    rows = await connection.execute(
-        select(block.block, block.signature, block.spare, lines.texts)
-        .join_from(
-            contact_blocks,
-            contact_texts,
-            (lines.account_id == block.account_id)
-            & (lines.kind == block.kind)
-            & (lines.block == block.block),
-        )
-        .where(
-            block.account_id == key["account_id"],
-            block.kind == key["kind"],
-            joined(connection, block.block, numbers),
-        )
+    mine = contact_texts.c
+    those = (
+        mine.account_id == key["account_id"],
+        mine.kind == key["kind"],
+        joined(connection, mine.block, numbers),
     )
-    known = {row[0]: _Block(bytes(row[1]), row[2], _Block.lines_of(row[3])) for row in rows}
+    if not is_sqlite(connection):
+        empty = {"spare": 0, "texts": ""}
+        add = postgresql.insert(contact_texts).values(
+            [{**key, **empty, "block": number} for number in numbers]
+        )
+        await connection.execute(add.on_conflict_do_nothing())
+        # A statement of its own: it may have to wait, and what it read before would be old.
+        await connection.execute(
+            select(mine.block).where(*those).order_by(mine.block).with_for_update()
+        )
+    source: FromClause = contact_texts
+    for table in (contact_signatures[width] for width in WIDTHS):
+        source = source.outerjoin(
+            table,
+            (table.c.account_id == mine.account_id)
+            & (table.c.kind == mine.kind)
+            & (table.c.block == mine.block),
+        )
+    made = [contact_signatures[width].c.signature for width in WIDTHS]
+    rows = await connection.execute(
+        select(mine.block, mine.spare, mine.texts, *made).select_from(source).where(*those)
+    )
+    known = {}
+    for row in rows:
+        signatures = {w: bytes(each) for w, each in zip(WIDTHS, row[3:], strict=True) if each}
+        known[row[0]] = _Block(signatures, row[1], _Block.lines_of(row[2]))
     return {number: known.get(number) or _Block() for number in numbers}
 
 
-def _question(connection: AsyncConnection, part: str) -> tuple[TextClause, dict[str, Any]]:
-    """The statement for the next blocks that hold a part of a text, and its parameters."""
-    values: dict[str, Any] = {"part": part}
-    bit, place, source = _BIT_POSTGRESQL, "strpos", _SOURCE_POSTGRESQL
-    if is_sqlite(connection):
-        bit, place, source = _BIT_SQLITE, "instr", _SOURCE_SQLITE
-    conditions = []
-    for number, (at, mask) in enumerate(marks_of(part)):
-        conditions.append(bit.format(number))
-        values |= {f"p{number}": at, f"m{number}": mask}
-    statement = (
-        f"SELECT b.block, t.texts FROM {source} "
-        "WHERE b.account_id = :account_id AND b.kind = :kind AND b.block > :after AND "
-        + "".join(f"{each} AND " for each in conditions)
-        + f"{place}(t.texts, :part) > 0 ORDER BY b.block LIMIT :limit"
+async def _choose(
+    connection: AsyncConnection, place: dict[str, int], width: int, grams: Sequence[Gram]
+) -> Sequence[Gram]:
+    """Those grams that sort out most, the rarest first, as the next signatures tell."""
+    if len(grams) < 2:
+        return grams
+    rows = await connection.execute(
+        text(
+            f"SELECT signature FROM {contact_signatures[width].name} WHERE "
+            "account_id = :account_id AND kind = :kind AND block > :after ORDER BY block LIMIT "
+            f"{_SAMPLE}"
+        ),
+        place,
     )
-    return text(statement), values
+    left = [bytes(signature) for (signature,) in rows.all()]
+    chosen: list[Gram] = []
+    while left or not chosen:
+        tries = [([each for each in left if shows(each, gram)], gram) for gram in grams]
+        kept, best = min(tries, key=lambda each: len(each[0]))
+        if chosen and len(kept) > _WORTH * len(left):
+            break
+        chosen.append(best)
+        left = kept
+    return chosen
+
+
+def _question(
+    connection: AsyncConnection,
+    part: str,
+    width: int,
+    grams: Sequence[Gram],
+    group_id: int | None,
+) -> tuple[TextClause, dict[str, Any]]:
+    """The statement for the next blocks that hold a part of a text, and its parameters; of a group
+    (not 0: of none), only blocks with members."""
+    values: dict[str, Any] = {"part": part}
+    bits = []
+    bit = _BIT_SQLITE if is_sqlite(connection) else _BIT_POSTGRESQL
+    for number, (at, mask) in enumerate(mark for gram in grams for mark in gram):
+        bits.append(bit.format(number))
+        values |= {f"p{number}": at, f"m{number}": mask}
+    if is_sqlite(connection):
+        # One condition for all: given twelve, the planner of SQLite reads all blocks and sorts.
+        whens = "".join(f"WHEN {each} THEN 0 " for each in bits)
+        condition = f"CASE 0 {whens} ELSE 1 END" if bits else "1"
+        place, source = "instr", _SOURCE_SQLITE
+    else:
+        condition = " AND ".join([f"{each} <> 0" for each in bits]) or "true"
+        place, source = "strpos", _SOURCE_POSTGRESQL
+    if group_id:
+        condition += f" AND {_HAS_MEMBERS}"
+        values["group_id"] = group_id
+    return text(
+        f"SELECT b.block, t.texts FROM {source.format(contact_signatures[width].name)} WHERE "
+        f"b.account_id = :account_id AND b.kind = :kind AND b.block > :after AND {condition} "
+        f"AND {place}(t.texts, :part) > 0 ORDER BY b.block LIMIT :limit"
+    ), values
 
 
 def _holders(texts: str, part: str) -> Iterator[int]:

@@ -234,7 +234,7 @@ async def list_contacts(
             other_numbers=row[10],
             groups=tuple(groups.get(row[0], ())),
         )
-        for row in rows
+        for row in rows.all()
     ]
 
 
@@ -300,7 +300,9 @@ async def _page_of_ids(
 
 async def _is_small(connection: AsyncConnection, group_id: int | None) -> bool:
     """Whether it is quicker to look at every contact of the group."""
-    size = await connection.scalar(select(groups.c.size).where(groups.c.id == (group_id or 0)))
+    if not group_id:
+        return False
+    size = await connection.scalar(select(groups.c.size).where(groups.c.id == group_id))
     return size is not None and size <= _MANY_NAMES
 
 

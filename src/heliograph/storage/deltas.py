@@ -105,20 +105,32 @@ def month_of(day: int) -> int:
     return -(moment.tm_year * 12 + moment.tm_mon - 1)
 
 
-def spans_of(days: tuple[int, int]) -> list[tuple[int, int]]:
-    """The days from the first to the last one as few rows: spans of days and of whole months."""
+def spans_of(days: tuple[int, int]) -> list[tuple[int, int, int]]:
+    """The days from the first to the last one as few rows: (first, last, sign) of spans of days and
+    of whole months. Of most of a month, its other days are taken off: sign -1."""
     first, last = days
-    month, after = month_of(first), month_of(last + 1)
-    if first_day(month) < first:
-        month -= 1
-    if month <= after:  # no whole month
-        return [days]
-    spans = [(after + 1, month)]
-    if first < first_day(month):
-        spans.append((first, first_day(month) - 1))
-    if first_day(after) <= last:
-        spans.append((first_day(after), last))
-    return spans
+    oldest, newest = month_of(first), month_of(last)
+    begin, end = first_day(oldest), first_day(newest - 1) - 1
+    spans: list[tuple[int, int, int]] = []
+    if newest == oldest:
+        if 2 * (last - first + 1) <= end - begin + 1:
+            return [(first, last, 1)]
+        spans += [(begin, first - 1, -1), (last + 1, end, -1)]
+    else:
+        after, before = first_day(oldest - 1), first_day(newest)
+        if first - begin <= after - first:
+            spans.append((begin, first - 1, -1))
+        else:
+            spans.append((first, after - 1, 1))
+            oldest -= 1
+        if end - last <= last - before + 1:
+            spans.append((last + 1, end, -1))
+        else:
+            spans.append((before, last, 1))
+            newest += 1
+        if newest > oldest and after == before:
+            return [(first, last, 1)]
+    return [span for span in [(newest, oldest, 1), *spans] if span[0] <= span[1]]
 
 
 def first_day(month: int) -> int:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
+from heliograph.domain.signatures import WIDTHS
 from heliograph.storage.schema import metadata
 
 __all__ = ["metadata"]
@@ -82,16 +83,22 @@ contacts = Table(
     Index("ix_contacts_name_key", "account_id", "kind", "name_key"),
 )
 
-contact_blocks = Table(  # what is in the contacts of 64 neighbouring ids, see contact_search
-    "contact_blocks",
-    metadata,
-    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
-    Column("block", BigInteger, primary_key=True, autoincrement=False),  # id >> 6
-    Column("signature", LargeBinary, nullable=False),
-    Column("spare", Integer, nullable=False),  # contacts that may change before it is made anew
-    sqlite_with_rowid=False,
-)
+
+def _signatures(width: int) -> Table:
+    return Table(
+        f"contact_signatures_{width}",
+        metadata,
+        Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+        Column("kind", SmallInteger, primary_key=True, autoincrement=False),
+        Column("block", BigInteger, primary_key=True, autoincrement=False),  # id >> 5
+        Column("signature", LargeBinary, nullable=False),
+        sqlite_with_rowid=False,
+    )
+
+
+# What is in the contacts of 32 neighbouring ids, see contact_search: by the width of the grams, in
+# tables of their own, as a search reads the signatures of one width only, and all of them.
+contact_signatures = {width: _signatures(width) for width in WIDTHS}
 
 contact_texts = Table(  # of the contacts of a block: apart, as most searches look at few of them
     "contact_texts",
@@ -99,7 +106,10 @@ contact_texts = Table(  # of the contacts of a block: apart, as most searches lo
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", SmallInteger, primary_key=True, autoincrement=False),
     Column("block", BigInteger, primary_key=True, autoincrement=False),
+    Column("spare", Integer, nullable=False),  # contacts that may change before it is made anew
     Column("texts", Text, nullable=False),
+    # Not compressed, and in the row itself, until a block has some 250 octets a contact.
+    postgresql_with={"toast_tuple_target": 8160},
 )
 
 contact_members = Table(

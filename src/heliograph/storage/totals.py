@@ -15,11 +15,21 @@ a million. Such a row has the number of its month, negative, in place of the day
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    cast,
+    func,
+    literal,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.messages import MessageState
@@ -33,6 +43,7 @@ from heliograph.storage.deltas import (
     spans_of,
 )
 from heliograph.storage.schema import accounts, moves, totals, transfers
+from heliograph.storage.sets import is_sqlite
 
 __all__ = [
     "GROUP_OF",
@@ -76,8 +87,9 @@ class Sums:
     mccmnc: str = ""
 
 
-_SENT = func.sum(totals.c.messages - totals.c.refused - totals.c.deleted)
-_SPENT = func.sum(totals.c.open_micros + totals.c.charged_micros)
+# PostgreSQL's sum is a decimal number, which takes long to read.
+_SENT = cast(func.sum(totals.c.messages - totals.c.refused - totals.c.deleted), BigInteger)
+_SPENT = cast(func.sum(totals.c.open_micros + totals.c.charged_micros), BigInteger)
 
 
 async def sum_by_account(
@@ -90,21 +102,69 @@ async def sum_by_account(
 ) -> list[Sums]:
     """The sub-clients' totals from the first to the last day; those without any are left out.
     `child_id`: of this one only."""
+    spans = spans_of(days)
+    known: dict[int, str] | None = None
+    if is_sqlite(connection) and any(first >= 0 for first, _, _ in spans):
+        months = (month_of(days[1]), month_of(days[0]))
+        of_months = _conditions(parent_id, child_id, months, is_electronic=is_electronic)
+        known = await _currencies(connection, of_months)
     found: dict[tuple[int, str], tuple[int, int]] = defaultdict(lambda: (0, 0))
     # One by one: no engine looks for several spans of one index at once.
-    for span in spans_of(days):
-        rows = await connection.execute(
-            select(totals.c.account_id, totals.c.currency, _SENT, _SPENT)
-            .where(*_conditions(parent_id, child_id, span, is_electronic=is_electronic))
-            .group_by(totals.c.account_id, totals.c.currency)
-        )
-        for id, currency, sent, spent in rows.all():
-            before = found[id, currency]
-            found[id, currency] = before[0] + int(sent), before[1] + int(spent)
+    for first, last, sign in spans:
+        span = (first, last)
+        conditions = _conditions(parent_id, child_id, span, is_electronic=is_electronic)
+        if not is_sqlite(connection):
+            children = _children(accounts, parent_id, child_id)
+            query = _account_by_account(children, _paid_on(span, is_electronic=is_electronic))
+        elif known is None:
+            keys = (totals.c.account_id, totals.c.currency)
+            query = select(*keys, _SENT, _SPENT).where(*conditions).group_by(*keys)
+        else:
+            id = totals.c.account_id
+            query = select(id, literal(""), _SENT, _SPENT).where(*conditions).group_by(id)
+        for id, code, sent, spent in (await connection.execute(query)).all():
+            key = id, code if known is None else known[id]
+            before = found[key]
+            found[key] = before[0] + sign * sent, before[1] + sign * spent
     return [
-        Sums(account_id=id, currency=currency, sent=sent, spent_micros=spent)
-        for (id, currency), (sent, spent) in found.items()
+        Sums(account_id=id, currency=code, sent=sent, spent_micros=spent)
+        for (id, code), (sent, spent) in found.items()
+        if sent or spent
     ]
+
+
+def _account_by_account(
+    children: Sequence[ColumnElement[bool]], conditions: Sequence[ColumnElement[bool]]
+) -> Select[Any]:
+    """The sums of each sub-client, looked up one after the other: by itself PostgreSQL would read
+    the totals of everybody."""
+    currency = totals.c.currency
+    sums = (
+        select(currency, _SENT.label("sent"), _SPENT.label("spent"))
+        .where(totals.c.account_id == accounts.c.id, *conditions)
+        .group_by(currency)
+        .lateral()
+    )
+    return select(accounts.c.id, *sums.c).join(sums, true()).where(*children)
+
+
+async def _currencies(
+    connection: AsyncConnection, of_months: Sequence[ColumnElement[bool]]
+) -> dict[int, str] | None:
+    """The one currency of each account in some months; None when one of them has several.
+
+    SQLite sums up a hundred thousand rows in a third of the time when it need not sort them by
+    their currency, and hardly anybody changes it.
+    """
+    rows = await connection.execute(
+        select(totals.c.account_id, func.min(totals.c.currency), func.max(totals.c.currency))
+        .where(*of_months)
+        .group_by(totals.c.account_id)
+    )
+    found = rows.all()
+    if any(least != most for _, least, most in found):
+        return None
+    return {id: least for id, least, _ in found}
 
 
 async def detail(
@@ -139,8 +199,8 @@ async def detail(
             type=row[2],
             mccmnc=row[3],
             currency=row[4],
-            sent=int(row[5]),
-            spent_micros=int(row[6]),
+            sent=row[5],
+            spent_micros=row[6],
         )
         for row in rows.all()
     ]
@@ -168,11 +228,13 @@ async def stream(
 
 def _conditions(
     parent_id: int, child_id: int, days: tuple[int, int], *, is_electronic: bool
-) -> list[Any]:
+) -> list[ColumnElement[bool]]:
+    children = select(accounts.c.id).where(*_children(accounts, parent_id, child_id))
+    return [totals.c.account_id.in_(children), *_paid_on(days, is_electronic=is_electronic)]
+
+
+def _paid_on(days: tuple[int, int], *, is_electronic: bool) -> list[ColumnElement[bool]]:
     return [
-        totals.c.account_id.in_(
-            select(accounts.c.id).where(*_children(accounts, parent_id, child_id))
-        ),
         totals.c.day >= days[0],
         totals.c.day <= days[1],
         totals.c.payer_id < 0 if is_electronic else totals.c.payer_id > 0,

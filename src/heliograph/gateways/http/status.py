@@ -109,7 +109,9 @@ def _read_phone(text: str) -> str:
 
 def format_date(time_ms: int, zone: tzinfo) -> str:
     """`DD.MM.YYYY hh:mm:ss` of epoch milliseconds in the zone of replies."""
-    return datetime.fromtimestamp(time_ms // 1000, zone).strftime("%d.%m.%Y %H:%M:%S")
+    at = datetime.fromtimestamp(time_ms // 1000, zone)
+    # Not strftime, which takes twice as long: a page has two thousand dates.
+    return f"{at.day:02}.{at.month:02}.{at.year} {at.hour:02}:{at.minute:02}:{at.second:02}"
 
 
 def _members(answer: StatusAnswer, depth: int, *, language: str, zone: tzinfo) -> dict[str, Value]:

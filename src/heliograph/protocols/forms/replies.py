@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from enum import IntEnum, unique
-from json.encoder import encode_basestring
-from typing import TypeAlias
+from json.encoder import JSONEncoder, encode_basestring
+from typing import Any, TypeAlias
 
 from heliograph.protocols.forms.charsets import Charset
 
@@ -45,6 +45,8 @@ Record: TypeAlias = Mapping[str, Value]
 _LONGEST_NUMBER = 15
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_PLAIN = frozenset((str, int))  # and no subclass of them
+_encode = JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",\n", ": ")).encode
 _LINE_BREAK = re.compile(r"\r\n|[\r\n]")
 
 
@@ -99,8 +101,21 @@ def write_json(value: Value) -> str:
         members = [f"{encode_basestring(name)}: {write_json(each)}" for name, each in value.items()]
         return "{\n" + ",\n".join(members) + "\n}"
     if value and isinstance(value[0], Mapping):
+        if all(map(_is_flat, value)):
+            return _write_flat(value)
         return "[\n" + ",\n".join([write_json(each) for each in value]) + "\n]"
     return "[" + ",".join([write_json(each) for each in value]) + "]"
+
+
+def _is_flat(record: Any) -> bool:
+    return type(record) is dict and bool(record) and _PLAIN.issuperset(map(type, record.values()))
+
+
+def _write_flat(records: Sequence[Value]) -> str:
+    """Records of texts and numbers by the standard library, which is three times as fast: a page
+    has a thousand of them. A line break is never inside of a text there."""
+    text = _encode(records)[2:-2].replace("},\n{", "\n},\n{\n")
+    return f"[\n{{\n{text}\n}}\n]"
 
 
 def xml_text(text: str) -> str:

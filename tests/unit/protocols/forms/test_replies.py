@@ -158,3 +158,18 @@ def test_json_and_xml_are_well_formed_whatever_the_text(
     body = encode_reply(write_record(XML, record), XML, charset)
     ElementTree.fromstring(body.decode(charset.codec))
     assert b"\n" not in encode_reply(write_record(TEXT, record), TEXT, charset)
+
+
+_texts = st.text(st.sampled_from('ab"\\\n\r{},[]: \x00\x7fя\u2028\ud800😀'))
+_plain = st.one_of(_texts, st.integers())
+
+
+@given(st.lists(st.dictionaries(_texts, _plain, max_size=4), min_size=1, max_size=4))
+def test_lists_of_plain_records_are_their_records(records: list[dict[str, str | int]]) -> None:
+    """They are written in another way than single ones."""
+    expected = "[\n" + ",\n".join(map(write_json, records)) + "\n]"
+    assert write_json(records) == expected
+    assert json.loads(expected, strict=False) == records
+    nested = [*records, {"list": [1]}]
+    assert write_json(nested) == expected[:-2] + ',\n{\n"list": [1]\n}\n]'
+    assert write_json([{"is": True}]) == '[\n{\n"is": 1\n}\n]'

@@ -21,8 +21,12 @@ def upgrade() -> None:
     _create_campaign_sources()
     _create_campaigns()
     _create_connectors()
-    _create_contact_blocks()
     _create_contact_members()
+    _create_contact_signatures_2()
+    _create_contact_signatures_3()
+    _create_contact_signatures_4()
+    _create_contact_signatures_5()
+    _create_contact_signatures_8()
     _create_contact_texts()
     _create_counters()
     _create_currencies()
@@ -248,19 +252,6 @@ def _create_connectors() -> None:
     )
 
 
-def _create_contact_blocks() -> None:
-    op.create_table(
-        "contact_blocks",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("signature", sa.LargeBinary(), nullable=False),
-        sa.Column("spare", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("account_id", "kind", "block", name=op.f("pk_contact_blocks")),
-        sqlite_with_rowid=False,
-    )
-
-
 def _create_contact_members() -> None:
     op.create_table(
         "contact_members",
@@ -272,14 +263,86 @@ def _create_contact_members() -> None:
     op.create_index("ix_contact_members_contact", "contact_members", ["contact_id"], unique=False)
 
 
+def _create_contact_signatures_2() -> None:
+    op.create_table(
+        "contact_signatures_2",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "account_id", "kind", "block", name=op.f("pk_contact_signatures_2")
+        ),
+        sqlite_with_rowid=False,
+    )
+
+
+def _create_contact_signatures_3() -> None:
+    op.create_table(
+        "contact_signatures_3",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "account_id", "kind", "block", name=op.f("pk_contact_signatures_3")
+        ),
+        sqlite_with_rowid=False,
+    )
+
+
+def _create_contact_signatures_4() -> None:
+    op.create_table(
+        "contact_signatures_4",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "account_id", "kind", "block", name=op.f("pk_contact_signatures_4")
+        ),
+        sqlite_with_rowid=False,
+    )
+
+
+def _create_contact_signatures_5() -> None:
+    op.create_table(
+        "contact_signatures_5",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "account_id", "kind", "block", name=op.f("pk_contact_signatures_5")
+        ),
+        sqlite_with_rowid=False,
+    )
+
+
+def _create_contact_signatures_8() -> None:
+    op.create_table(
+        "contact_signatures_8",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("signature", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "account_id", "kind", "block", name=op.f("pk_contact_signatures_8")
+        ),
+        sqlite_with_rowid=False,
+    )
+
+
 def _create_contact_texts() -> None:
     op.create_table(
         "contact_texts",
         sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("spare", sa.Integer(), nullable=False),
         sa.Column("texts", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "kind", "block", name=op.f("pk_contact_texts")),
+        postgresql_with={"toast_tuple_target": 8160},
     )
 
 
