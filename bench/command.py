@@ -43,7 +43,7 @@ def new_parser(about: str | None) -> argparse.ArgumentParser:
 def make_plan(arguments: argparse.Namespace) -> Plan:
     """Builds the load tools, too. Raises ProgramFailure."""
     return Plan(
-        command=_find_command(arguments.command),
+        command=find_command(arguments.command),
         tools=build_tools(),
         runs=max(1, arguments.runs),
         scale=arguments.scale,
@@ -53,7 +53,7 @@ def make_plan(arguments: argparse.Namespace) -> Plan:
     )
 
 
-def _find_command(given: str | None) -> list[str]:
+def find_command(given: str | None) -> list[str]:
     if given:
         return shlex.split(given)
     beside = Path(sys.executable).with_name("heliograph")

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.fill import PASSWORD
 from bench.gateway import Gateway
-from bench.run import find_command
+from bench.command import find_command
 from bench.service import GatewayFailure
 
 _LOGIN = "full1"

@@ -44,4 +44,5 @@ def run(program: str, folder: Path, *options: str, may_be_slow: bool = False) ->
     )
     # 1: a page took longer than it may, as any can on a busy machine.
     assert done.returncode in ((0, 1) if may_be_slow else (0,)), done.stdout + done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
     return done.stdout
