@@ -24,9 +24,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from bench.command import find_command
 from bench.fill import PASSWORD
 from bench.gateway import Gateway
-from bench.command import find_command
 from bench.service import GatewayFailure
 
 _LOGIN = "full1"
