@@ -22,6 +22,8 @@ class Bulk:
 
     `sqlite` has a hole ``{values}`` for as many rows of marks as are written at once.
 
+    `table`: the only one that it reads and writes; '' for a statement that has to stand alone.
+
     `returns`: the columns that come back for every row that was really written. `inserts`: the
     table whose rows, known by their first column, are there once the statement is committed.
     `is_update`: rows replace columns of the row that their first value names; of several for one
@@ -33,6 +35,7 @@ class Bulk:
     columns: tuple[str, ...]
     sqlite: str
     postgresql: str
+    table: str = ""
     returns: tuple[str, ...] = ()
     inserts: str = ""
     is_update: bool = False

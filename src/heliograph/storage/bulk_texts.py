@@ -22,6 +22,7 @@ def bulk_insert(table: Table, *, ignore_conflicts: bool = False) -> Bulk:
         columns=tuple(columns),
         sqlite=f"INSERT INTO {table.name} ({names}) VALUES {{values}}{conflict}",
         postgresql=f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}){conflict}",
+        table=table.name,
         inserts="" if ignore_conflicts else table.name,
     )
 
@@ -44,6 +45,7 @@ def bulk_add(table: Table) -> Bulk:
         columns=tuple(columns),
         sqlite=f"INSERT INTO {table.name} ({names}) VALUES {{values}} {conflict}",
         postgresql=f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}) {conflict}",
+        table=table.name,
         key_width=len(key),
     )
 
@@ -84,6 +86,7 @@ def bulk_update(
         postgresql=f"UPDATE {table.name} SET {assignments} "
         f"FROM unnest({arrays}) AS j({names}) WHERE {where}{tail}",
         returns=tuple(returns),
+        table=table.name,
         is_update=True,
     )
 
@@ -96,6 +99,7 @@ def bulk_delete(table: Table) -> Bulk:
         columns=(key,),
         sqlite=f"WITH j(k) AS (VALUES {{values}}) DELETE FROM {table.name} "
         f"WHERE {key} IN (SELECT k FROM j)",
+        table=table.name,
         postgresql=f"DELETE FROM {table.name} WHERE {key} = ANY($1::{_pg_type(table, key)}[])",
     )
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import secrets
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import asyncpg
@@ -41,6 +42,7 @@ _WIDTHS = {"lock_balances": 1, "adjust_balances": 2, "take_counters": 2}
 # (25006), idle for too long (25P03), lock not available (55P03).
 _DOWN_CLASSES = frozenset({"08", "28", "3D", "40", "53", "57", "58"})
 _DOWN_STATES = frozenset({"25006", "25P03", "55P03"})
+_PARAMETER = re.compile(r"\$(\d+)")
 _COLLISIONS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _TRIES = 5
 _CONNECT_S = 10.0
@@ -127,21 +129,39 @@ class PostgresqlWriter:
             raise
 
     async def _run(self, script: Script) -> tuple[str, int] | None:
+        """Statements that nobody waits for an answer to go together with the next ones, in one
+        round trip, as long as each writes another table."""
         probe: tuple[str, int] | None = None
-        answer: Rows | None = None
+        group: list[tuple[Bulk | str, Rows]] = []
+        answer: Rows = []
         try:
+            statement, rows = next(script)
             while True:
-                statement, rows = next(script) if answer is None else script.send(answer)
-                if isinstance(statement, Bulk):
-                    sql, width = statement.postgresql, len(statement.columns)
-                else:
-                    sql, width = _FIXED[statement], _WIDTHS[statement]
-                arrays = transpose(rows, width)
-                answer = [tuple(r) for r in await self._connection.fetch(sql, *arrays)]
+                table = _table_of(statement)
+                if not table or any(_table_of(other) == table for other, _ in group):
+                    await self._execute(group)
+                    group = []
+                group.append((statement, rows))
+                answer = []
+                if not table or (isinstance(statement, Bulk) and statement.returns):
+                    answer = await self._execute(group)
+                    group = []
                 if isinstance(statement, Bulk):
                     probe = _probe_of(statement, rows, answer) or probe
+                statement, rows = script.send(answer)
         except StopIteration:
+            await self._execute(group)
             return probe
+
+    async def _execute(self, group: list[tuple[Bulk | str, Rows]]) -> Rows:
+        """Runs statements as one; the rows that the last of them returns."""
+        if not group:
+            return []
+        sql = _join(tuple([statement for statement, _ in group]))
+        arrays = [
+            array for statement, rows in group for array in transpose(rows, _width_of(statement))
+        ]
+        return [tuple(row) for row in await self._connection.fetch(sql, *arrays)]
 
     async def _was_committed(self, probe: tuple[str, int] | None) -> bool:
         """Whether the transaction that `probe` belongs to is on disk. Raises StorageDown."""
@@ -154,6 +174,37 @@ class PostgresqlWriter:
         except Exception as error:
             self._connection.terminate()
             raise StorageDown(f"the database does not answer: {error}") from error
+
+
+def _table_of(statement: Bulk | str) -> str:
+    """The table that a statement writes; '' for one that has to stand alone."""
+    if isinstance(statement, Bulk):
+        return statement.table
+    return "balances" if statement == "adjust_balances" else ""
+
+
+def _width_of(statement: Bulk | str) -> int:
+    return len(statement.columns) if isinstance(statement, Bulk) else _WIDTHS[statement]
+
+
+@lru_cache(maxsize=256)
+def _join(statements: tuple[Bulk | str, ...]) -> str:
+    """One statement that does what all of them do, with their parameters one after the other.
+
+    All see the tables as they were before (PostgreSQL manual, 7.8.4): they must not depend on each
+    other's rows.
+    """
+    texts = []
+    before = 0
+    for statement in statements:
+        text = statement.postgresql if isinstance(statement, Bulk) else _FIXED[statement]
+        texts.append(_PARAMETER.sub(lambda m, n=before: f"${int(m[1]) + n}", text))  # type: ignore[misc]
+        before += _width_of(statement)
+    *others, last = texts
+    if not others:
+        return last
+    named = ", ".join(f"w{number} AS ({text})" for number, text in enumerate(others))
+    return f"WITH {named} {last}"
 
 
 async def _end_session(connection: Any, session: str) -> None:
