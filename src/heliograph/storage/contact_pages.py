@@ -22,9 +22,10 @@ _ONE = literal_column("1", Integer)
 # Sets are counted so far. A name that more contacts have is looked for along the page instead of
 # in the index of names.
 _MANY = 50_000
-# The texts of so few are always looked at one by one, some 2 us each; those of up to _MANY when
-# what is looked for seems to be everywhere. Else the whole book is searched.
-_FEW = 5_000
+# The texts of so few are always looked at one by one, some 2 us each. Those of more only when their
+# number is small beside the share of the book that may hold what is looked for: if all of it may,
+# a search of a million contacts takes as long as looking at the texts of so many.
+_FEW, _ALL = 10_000, 120_000
 
 
 async def list_contacts(
@@ -77,7 +78,7 @@ async def _find_ids(
     else:
         if wanted.full_name:
             bearers = await _count(connection, *owned, *_named(wanted, contacts.c.name_key))
-        if group_id is not None:
+        if group_id is not None and (wanted.full_name or wanted.search):
             members = await _count(connection, *_belongs(wanted, group_id))
     fewest = min(bearers, members)
     if not fewest:
@@ -86,7 +87,7 @@ async def _find_ids(
     if wanted.search:
         if fewest > _FEW:
             search = await contact_search.prepare(connection, account_id, kind, wanted, group_id)
-            if fewest > search.share * _MANY:
+            if fewest > min(_FEW + search.share * _ALL, _MANY):
                 return await search.find_ids(connection)
         place = func.instr if is_sqlite(connection) else func.strpos
         conditions.append(place(contacts.c.search_key, wanted.search.casefold()) > 0)
@@ -112,9 +113,6 @@ def _query(
         id = func.coalesce(id, 0)
         if wanted.address:
             conditions.append(contacts.c.address == wanted.address)
-        if group_id is not None:
-            belongs = (member.group_id == group_id, member.contact_id == contacts.c.id)
-            conditions.append(select(_ONE).where(*belongs).scalar_subquery().is_not(None))
     else:
         name_key = func.coalesce(name_key, "")
         if group_id is not None:
@@ -123,7 +121,14 @@ def _query(
             id = member.contact_id
     if wanted.full_name:
         conditions += _named(wanted, name_key)
-    return query.where(*conditions, id > wanted.after_id).order_by(id)
+    query = query.where(*conditions, id > wanted.after_id).order_by(id)
+    if not leads_by_name or group_id is None:
+        return query
+    # In their order first: so the members are read along, and not here and there.
+    found = query.offset(0).subquery()
+    belongs = (member.group_id == group_id, member.contact_id == found.c.id)
+    is_member = select(_ONE).where(*belongs).scalar_subquery().is_not(None)
+    return select(found.c.id).where(is_member).order_by(found.c.id)
 
 
 def _named(wanted: ContactFilter, name_key: ColumnElement[str]) -> tuple[ColumnElement[bool], ...]:

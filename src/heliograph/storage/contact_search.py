@@ -57,6 +57,7 @@ _MANY = 2
 
 # Texts of a block: (begin, id, middle, text) of each contact.
 _BEGIN, _MIDDLE = "\x1e", "\x1f"
+_BEGIN_OCTET, _MIDDLE_OCTET = _BEGIN.encode(), _MIDDLE.encode()
 _TO_SPACES = str.maketrans(_BEGIN + _MIDDLE, "  ")
 
 # Signatures first, then the texts block by block: by itself PostgreSQL would read all texts.
@@ -98,7 +99,8 @@ class Search:
         """Ids of the next contacts that hold `wanted.search`, and fit the group and the full name
         if those are given; in their order."""
         wanted = self.wanted
-        statement, values = _question(connection, self.part, self.width, self.grams, self.group_id)
+        statement, values = _question(connection, self.width, self.grams, self.group_id)
+        part = self.part.encode()
         found: list[int] = []
         seen, step, after = 0, _FIRST_STEP, self.place["after"]
         while len(found) < wanted.limit:
@@ -106,7 +108,7 @@ class Search:
                 statement, {**values, **self.place, "after": after, "limit": step}
             )
             blocks = rows.all()
-            ids = [each for _, texts in blocks for each in _holders(texts, self.part)]
+            ids = [each for _, texts in blocks for each in _holders(texts, part)]
             ids = [id for id in ids if id > wanted.after_id]
             found += await self._fitting(connection, ids)
             if len(blocks) < step:
@@ -322,15 +324,12 @@ async def _choose(
 
 
 def _question(
-    connection: AsyncConnection,
-    part: str,
-    width: int,
-    grams: Sequence[Gram],
-    group_id: int | None,
+    connection: AsyncConnection, width: int, grams: Sequence[Gram], group_id: int | None
 ) -> tuple[TextClause, dict[str, Any]]:
-    """The statement for the next blocks that hold a part of a text, and its parameters; of a group,
-    only blocks with members."""
-    values: dict[str, Any] = {"part": part}
+    """The statement for the next blocks that may hold some grams, and its parameters; of a group,
+    only blocks with members. Texts are octets: looking into them here is quicker than either
+    engine's function for it."""
+    values: dict[str, Any] = {}
     bits = []
     bit = _BIT_SQLITE if is_sqlite(connection) else _BIT_POSTGRESQL
     for number, (at, mask) in enumerate(mark for gram in grams for mark in gram):
@@ -340,29 +339,29 @@ def _question(
         # One condition for all: given twelve, the planner of SQLite reads all blocks and sorts.
         whens = "".join(f"WHEN {each} THEN 0 " for each in bits)
         condition = f"CASE 0 {whens} ELSE 1 END" if bits else "1"
-        place, source = "instr", _SOURCE_SQLITE
+        source, texts = _SOURCE_SQLITE, "CAST(t.texts AS BLOB)"
     else:
         condition = " AND ".join([f"{each} <> 0" for each in bits]) or "true"
-        place, source = "strpos", _SOURCE_POSTGRESQL
+        source, texts = _SOURCE_POSTGRESQL, "convert_to(t.texts, 'UTF8')"
     if group_id is not None:
         condition += f" AND {_HAS_MEMBERS}"
         values["group_id"] = group_id
     return text(
-        f"SELECT b.block, t.texts FROM {source.format(contact_signatures[width].name)} WHERE "
+        f"SELECT b.block, {texts} FROM {source.format(contact_signatures[width].name)} WHERE "
         f"b.account_id = :account_id AND b.kind = :kind AND b.block > :after AND {condition} "
-        f"AND {place}(t.texts, :part) > 0 ORDER BY b.block LIMIT :limit"
+        "ORDER BY b.block LIMIT :limit"
     ), values
 
 
-def _holders(texts: str, part: str) -> Iterator[int]:
+def _holders(texts: bytes, part: bytes) -> Iterator[int]:
     """Ids of the contacts of a block whose text holds `part`."""
     at = texts.find(part)
     while at >= 0:
-        begin = texts.rfind(_BEGIN, 0, at)
-        middle = texts.find(_MIDDLE, begin)
+        begin = texts.rfind(_BEGIN_OCTET, 0, at)
+        middle = texts.find(_MIDDLE_OCTET, begin)
         if at < middle:  # in the id
             at = texts.find(part, middle)
             continue
         yield int(texts[begin + 1 : middle])
-        end = texts.find(_BEGIN, middle)
+        end = texts.find(_BEGIN_OCTET, middle)
         at = texts.find(part, end) if end >= 0 else -1
