@@ -22,10 +22,10 @@ _ONE = literal_column("1", Integer)
 # Sets are counted so far. A name that more contacts have is looked for along the page instead of
 # in the index of names.
 _MANY = 50_000
-# The texts of so few are always looked at one by one, some 2 us each. Those of more only when their
-# number is small beside the share of the book that may hold what is looked for: if all of it may,
-# a search of a million contacts takes as long as looking at the texts of so many.
-_FEW, _ALL = 10_000, 160_000
+# The texts of so few are always looked at one by one, 2 us each, or 6 where PostgreSQL has to fetch
+# pages. Those of more only when their number is small beside the share of the book that may hold
+# what is looked for: a search reads the texts of that share.
+_FEW, _ALL = 10_000, 60_000
 
 
 async def list_contacts(
