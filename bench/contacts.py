@@ -35,6 +35,7 @@ from heliograph.protocols.forms.replies import Format
 from heliograph.services import administration
 from heliograph.services.contacts import Contacts
 from heliograph.services.registers import Registers
+from heliograph.storage import contact_groups
 from heliograph.storage.accounts import NoSuchAccount, find_account
 from heliograph.storage.database import Database, sqlite_url
 from heliograph.storage.migration import upgrade
@@ -42,6 +43,9 @@ from heliograph.storage.schema_books import black_entries
 from heliograph.storage.schema_books import contacts as contact_rows
 
 LOGIN = "contacts-bench"
+# One contact in a hundred has this in its texts; nobody of these two groups.
+FRIEND = "Вера"
+SOME, STRANGERS = "Some strangers", "Strangers"
 
 
 async def open_account(database: Database) -> Account:
@@ -55,10 +59,12 @@ async def open_account(database: Database) -> Account:
     )
 
 
-async def fill(database: Database, contacts: Contacts, account: Account, wanted: int) -> int:
-    """Imports what is missing, a hundred thousand at a time; the id of the group of all."""
+async def fill(
+    database: Database, contacts: Contacts, account: Account, wanted: int
+) -> dict[str, int]:
+    """Imports what is missing, a hundred thousand at a time; the ids of the groups by their names,
+    see `arrange`."""
     groups = await contacts.groups(account, ContactKind.PHONE)
-    group_id = groups[0].id
     async with database.read() as connection:
         there = await connection.scalar(
             select(func.count()).where(contact_rows.c.account_id == account.id)
@@ -66,14 +72,51 @@ async def fill(database: Database, contacts: Contacts, account: Account, wanted:
     for first in range(there or 0, wanted, 100_000):
         count = min(100_000, wanted - first)
         began = time.perf_counter()
-        await contacts.add(account, ContactKind.PHONE, rows(first, count), group_ids=[group_id])
+        await contacts.add(account, ContactKind.PHONE, rows(first, count), group_ids=[groups[0].id])
         took = time.perf_counter() - began
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         print(f"imported {count:,} after {first:,}: {took:.1f} s, memory peak {peak} MB")
+    if not any(group.name == STRANGERS for group in groups):
+        await arrange(database, contacts, account, group_id=groups[0].id)
+    return {group.name: group.id for group in await contacts.groups(account, ContactKind.PHONE)}
+
+
+async def arrange(
+    database: Database, contacts: Contacts, account: Account, *, group_id: int
+) -> None:
+    """Takes one contact in twenty out of the group of all. Others, who have nothing of a usual
+    name, make a group of one in twenty, and all of them one of nearly all."""
+    some, strangers = [
+        await contacts.add_group(account, ContactKind.PHONE, name=name, number="")
+        for name in (SOME, STRANGERS)
+    ]
+    assert isinstance(some, int)
+    assert isinstance(strangers, int)
+    key, id = contact_rows.c.search_key, contact_rows.c.id
+    after = 0
+    while True:
+        async with database.write() as connection:
+            page = await connection.execute(
+                select(id, key)
+                .where(contact_rows.c.account_id == account.id, id > after)
+                .order_by(id)
+                .limit(10_000)
+            )
+            texts = dict(page.all())
+            if not texts:
+                break
+            after = max(texts)
+            alone = [id for id in texts if id % 20 == 3]
+            others = [id for id, text in texts.items() if FRIEND.casefold() not in text]
+            await contact_groups.leave_groups(connection, alone)
+            await contact_groups.join_groups(connection, alone, [])
+            others = sorted(set(others) - set(alone))
+            await contact_groups.join_groups(connection, others, [strangers])
+            members = [id for id in others if id % 20 == 7]
+            await contact_groups.join_groups(connection, members, [some])
     if not database.is_sqlite:
         async with database.write() as connection:
             await connection.exec_driver_sql("ANALYZE")
-    return group_id
 
 
 async def measure(what: str, use: Callable[[], Awaitable[Any]], times: int = 15) -> None:
@@ -93,7 +136,7 @@ async def measure(what: str, use: Callable[[], Awaitable[Any]], times: int = 15)
 
 
 async def measure_pages(
-    contacts: Contacts, account: Account, group_id: int, count: int, tries: int
+    contacts: Contacts, account: Account, groups: dict[str, int], count: int, tries: int
 ) -> None:
     """Replies of `phones.php`, from the parameters to the text."""
     services = SimpleNamespace(
@@ -116,17 +159,23 @@ async def measure_pages(
         )
         assert reply.error_code in (0, 3), reply
 
+    group_id = groups["Group 1"]
     questions: dict[str, dict[str, object]] = {
         "first page": {},
         "page in the middle": {"after_id": count // 2},
         "page of 100": {"lmt": 100, "after_id": count // 3},
         "group, first page": {"grp": group_id},
         "group, page in the middle": {"grp": group_id, "after_id": count // 2},
+        "no group, first page": {"grp": 0},
+        "no group, page in the middle": {"grp": 0, "after_id": count // 2},
         "one number": {"phone": number(count // 2)},
         "rare name": {"fio": "rarename"},
         "usual name": {"fio": USUAL_NAME},
         "name that nobody has": {"fio": "nobody"},
-        "search, usual": {"search": "Вера"},
+        "rare name, in a group": {"fio": "rarename", "grp": group_id},
+        "usual name, in a group": {"fio": USUAL_NAME, "grp": group_id},
+        "usual name, in a group of one in twenty": {"fio": USUAL_NAME, "grp": groups[SOME]},
+        "search, usual": {"search": FRIEND},
         "search, one in 50,000": {"search": "Rarename"},
         "search, one of thousands of names": {"search": RARE_NAME},
         "search, name that nobody has, usual parts": {"search": "александрей"},
@@ -138,6 +187,12 @@ async def measure_pages(
         "search, rare, in a group": {"search": "Rarename", "grp": group_id},
         "search, rare, of a usual name": {"search": number(count // 2)[-6:], "fio": USUAL_NAME},
         "search, nothing": {"search": "nothing at all"},
+        "search, one digit, in no group": {"search": "7", "grp": 0},
+        "search, usual, in no group": {"search": FRIEND, "grp": 0},
+        "search, rare, in no group": {"search": "Rarename", "grp": 0},
+        "search, usual, in one in twenty without": {"search": FRIEND, "grp": groups[SOME]},
+        "search, usual, in nearly all without": {"search": FRIEND, "grp": groups[STRANGERS]},
+        "search, usual, of a usual name": {"search": FRIEND, "fio": USUAL_NAME},
     }
     for what, fields in questions.items():
         await measure(what, lambda fields=fields: ask(get=1, **fields))
@@ -213,8 +268,8 @@ async def run(url: str, count: int, tries: int) -> None:
     registers = Registers(database, directory, common_sender="")  # type: ignore[arg-type]
     contacts = Contacts(database, registers)
     try:
-        group_id = await fill(database, contacts, account, count)
-        await measure_pages(contacts, account, group_id, count, tries)
+        groups = await fill(database, contacts, account, count)
+        await measure_pages(contacts, account, groups, count, tries)
         await measure_black_list(database, contacts, account, count)
     finally:
         await database.close()

@@ -115,7 +115,7 @@ async def test_filters(book: Book) -> None:
 async def test_a_name_that_many_have_is_found_along_the_page(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("heliograph.storage.contacts._MANY_NAMES", 3)
+    monkeypatch.setattr("heliograph.storage.contact_pages._MANY", 3)
     phones = [f"7916000000{at}" for at in range(8)]
     await book.add(*phones[:6], last_name="Usual")
     await book.add(*phones[6:], last_name="Rare")
@@ -226,12 +226,14 @@ def _words(chance: random.Random) -> str:
     return " ".join(chance.choice(("anna", "Анна", "vera", "100%", "a_b", "q")) for _ in range(2))
 
 
+@pytest.mark.parametrize("few", [0, 20, 1000])
 async def test_search_finds_what_looking_at_every_contact_would(
-    book: Book, monkeypatch: pytest.MonkeyPatch
+    book: Book, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    """Whatever was added, changed and deleted, in small steps through the blocks."""
+    """Whatever was added, changed and deleted, in small steps through the blocks; along the
+    members of a group as well as through all signatures."""
     monkeypatch.setattr("heliograph.storage.contact_search._FIRST_STEP", 1)
-    monkeypatch.setattr("heliograph.storage.contacts._MANY_NAMES", 5)
+    monkeypatch.setattr("heliograph.storage.contact_pages._FEW", few)
     chance = random.Random(5)
     first, second = [g.id for g in await book.contacts.groups(book.mine, PHONE)]
     numbers = [str(79000000000 + n * 618_033_989 % 10**9) for n in range(300)]
@@ -267,6 +269,7 @@ async def test_search_finds_what_looking_at_every_contact_would(
         assert await book.phones(search=part, group_id=second) == grouped, part
         alone = [each.address for each in expected if not each.groups]
         assert await book.phones(search=part, group_id=0) == alone, part
+        assert await book.phones(search=part, group_id=0, full_name="li") == alone, part
         assert await book.phones(search=part, full_name="l") == addresses, part
         assert await book.phones(search=part, full_name="x") == [], part
 

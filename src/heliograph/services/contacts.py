@@ -24,7 +24,7 @@ from heliograph.domain.messages import MessageType
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Entry, SendRequest
 from heliograph.services.registers import Registers
-from heliograph.storage import beginnings, blacklists, contact_groups, contacts
+from heliograph.storage import beginnings, blacklists, contact_groups, contact_pages, contacts
 from heliograph.storage.contacts import AddressTaken
 from heliograph.storage.database import Database
 
@@ -32,8 +32,9 @@ __all__ = ["Contacts", "Groups"]
 
 # Contacts of one transaction: some tens of milliseconds, in which nobody else writes on SQLite.
 _BATCH = 256
-# Members of a group that one statement reads or takes out.
+# Members of a group that one statement reads, and that one transaction takes out.
 _PAGE = 10_000
+_SWEEP = 2_000
 # Groups of one account and kind: lists of them have no pages.
 _MAX_GROUPS = 10_000
 # Entries of one black list, which takes 8 bytes each in memory.
@@ -215,7 +216,7 @@ class Contacts:
     ) -> list[Contact]:
         """A page of contacts in the order of their ids."""
         async with self._database.read() as connection:
-            return await contacts.list_contacts(connection, account.id, kind, wanted=wanted)
+            return await contact_pages.list_contacts(connection, account.id, kind, wanted=wanted)
 
     # --- groups -----------------------------------------------------------------------------------
 
@@ -271,7 +272,7 @@ class Contacts:
         is_more = True
         while is_more:
             async with self._database.write() as connection:
-                is_more = await contact_groups.sweep_members(connection, group_id, _PAGE)
+                is_more = await contact_groups.sweep_members(connection, group_id, _SWEEP)
         return None
 
     async def move(
@@ -290,8 +291,7 @@ class Contacts:
                 return None
             if way == 1:
                 await contact_groups.leave_groups(connection, [id])
-            if group_id:
-                await contact_groups.join_groups(connection, [id], [group_id])
+            await contact_groups.join_groups(connection, [id], [group_id] if group_id else [])
         return None
 
     # --- black list -------------------------------------------------------------------------------

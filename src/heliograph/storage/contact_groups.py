@@ -1,11 +1,17 @@
-"""Groups of contacts in SQL, and who is in them. Their sizes are kept up with every change."""
+"""Groups of contacts in SQL, and who is in them. Their sizes are kept up with every change.
+
+Contacts in no group have a row among the members, too, under an id that no group has: so they are
+listed as those of a group are. Every change of members ends with `_settle`, which keeps that true.
+Whoever changes the members of a contact that others know holds the contact's row: two changes at
+once would each see the group that the other one takes away.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,8 +33,14 @@ __all__ = [
     "leave_group",
     "leave_groups",
     "list_groups",
+    "rest_id",
     "sweep_members",
 ]
+
+
+def rest_id(account_id: int, kind: ContactKind) -> int:
+    """Under which id `contact_members` has the contacts that are in no group."""
+    return -(2 * account_id + int(kind))
 
 
 async def add_group(
@@ -102,18 +114,24 @@ async def delete_group(
 
 async def sweep_members(connection: AsyncConnection, group_id: int, limit: int) -> bool:
     """Takes some members out of a deleted group; True when there may be more."""
-    some = select(contact_members.c.contact_id).where(contact_members.c.group_id == group_id)
-    last = (
-        await connection.execute(some.order_by(contact_members.c.contact_id).limit(limit))
-    ).all()
-    if last:
+    some = (
+        select(contact_members.c.contact_id)
+        .where(contact_members.c.group_id == group_id)
+        .order_by(contact_members.c.contact_id)
+        .limit(limit)
+    )
+    ids = (await connection.execute(some)).scalars().all()
+    if ids:
+        if not is_sqlite(connection):
+            held = select(contacts.c.id).where(joined(connection, contacts.c.id, ids))
+            await connection.execute(held.order_by(contacts.c.id).with_for_update())
         await connection.execute(
             delete(contact_members).where(
-                contact_members.c.group_id == group_id,
-                contact_members.c.contact_id <= last[-1][0],
+                contact_members.c.group_id == group_id, contact_members.c.contact_id <= ids[-1]
             )
         )
-    return len(last) == limit
+        await _settle(connection, ids)
+    return len(ids) == limit
 
 
 async def list_groups(
@@ -209,7 +227,8 @@ async def groups_of(
 async def join_groups(
     connection: AsyncConnection, contact_ids: Sequence[int], group_ids: Iterable[int]
 ) -> None:
-    """Puts contacts into groups; those that are in one already stay."""
+    """Puts contacts into groups; those that are in one already stay. Without groups: notes which
+    of the contacts are in none."""
     statement = sqlite.insert if is_sqlite(connection) else postgresql.insert
     for group_id in group_ids:
         # From the contacts themselves: one that is deleted meanwhile does not come back here.
@@ -221,7 +240,15 @@ async def join_groups(
             .from_select(["group_id", "contact_id"], members)
             .on_conflict_do_nothing()
         )
-        await _resize(connection, Counter({group_id: done.rowcount}))
+        if done.rowcount and not await _resize(connection, group_id, done.rowcount):
+            # It is deleted meanwhile, and whoever took its members out may not have seen these.
+            await connection.execute(
+                delete(contact_members).where(
+                    contact_members.c.group_id == group_id,
+                    joined(connection, contact_members.c.contact_id, contact_ids),
+                )
+            )
+    await _settle(connection, contact_ids)
 
 
 async def leave_group(connection: AsyncConnection, contact_id: int, group_id: int) -> None:
@@ -231,29 +258,56 @@ async def leave_group(connection: AsyncConnection, contact_id: int, group_id: in
             contact_members.c.contact_id == contact_id, contact_members.c.group_id == group_id
         )
     )
-    await _resize(connection, Counter({group_id: -done.rowcount}))
+    if done.rowcount:
+        await _resize(connection, group_id, -done.rowcount)
+    await _settle(connection, [contact_id])
 
 
 async def leave_groups(connection: AsyncConnection, contact_ids: Sequence[int]) -> None:
-    """Takes contacts out of all their groups."""
+    """Takes contacts out of all their groups. Those that are kept have to join some, or none."""
     left = await connection.execute(
         delete(contact_members)
         .where(joined(connection, contact_members.c.contact_id, contact_ids))
         .returning(contact_members.c.group_id)
     )
-    counted = Counter(left.scalars())
-    await _resize(connection, Counter({id: -count for id, count in counted.items()}))
+    counted = Counter(id for id in left.scalars() if id > 0)
+    for group_id, count in sorted(counted.items()):  # in one order: no deadlock
+        await _resize(connection, group_id, -count)
+
+
+async def _settle(connection: AsyncConnection, contact_ids: Sequence[int]) -> None:
+    """Puts those of the contacts that are in no group among the rest, and takes others out."""
+    own = contacts.alias()
+    other = contact_members.alias()
+    rest = -(2 * own.c.account_id + own.c.kind)
+    grouped = exists().where(other.c.contact_id == own.c.id, other.c.group_id > 0)
+    those = joined(connection, own.c.id, contact_ids)
+    await connection.execute(
+        delete(contact_members).where(
+            contact_members.c.group_id < 0,
+            joined(connection, contact_members.c.contact_id, contact_ids),
+            exists().where(
+                other.c.contact_id == contact_members.c.contact_id, other.c.group_id > 0
+            ),
+        )
+    )
+    statement = sqlite.insert if is_sqlite(connection) else postgresql.insert
+    await connection.execute(
+        statement(contact_members)
+        .from_select(["group_id", "contact_id"], select(rest, own.c.id).where(those, ~grouped))
+        .on_conflict_do_nothing()
+    )
 
 
 def _owned(account_id: int, kind: ContactKind) -> tuple[ColumnElement[bool], ...]:
     return contact_groups.c.account_id == account_id, contact_groups.c.kind == int(kind)
 
 
-async def _resize(connection: AsyncConnection, changes: Counter[int]) -> None:
-    for group_id, change in sorted(changes.items()):  # in one order: no deadlock
-        if change:
-            await connection.execute(
-                update(contact_groups)
-                .where(contact_groups.c.id == group_id)
-                .values(size=contact_groups.c.size + change)
-            )
+async def _resize(connection: AsyncConnection, group_id: int, change: int) -> bool:
+    """Whether the group is still there."""
+    done = await connection.execute(
+        update(contact_groups)
+        .where(contact_groups.c.id == group_id)
+        .values(size=contact_groups.c.size + change)
+    )
+    return bool(done.rowcount)

@@ -1,4 +1,4 @@
-"""Contacts in SQL: adding in batches, changing, and pages that cost the same in a book of any size.
+"""Contacts in SQL: adding in batches, changing, deleting. Pages of them are in `contact_pages`.
 
 Everything is within one account and one kind. A write that touches many contacts is meant to be
 called with a batch at a time, each in its own transaction, so that it holds up nobody else's.
@@ -11,30 +11,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    delete,
-    exists,
-    func,
-    literal_column,
-    select,
-    text,
-    update,
-)
+from sqlalchemy import ColumnElement, delete, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.contacts import (
     CONTACT_FIELDS,
-    Contact,
-    ContactFilter,
     ContactKind,
     name_key,
     search_key,
 )
 from heliograph.storage import contact_groups, contact_search
-from heliograph.storage.schema_books import contact_groups as groups
 from heliograph.storage.schema_books import contact_members, contacts
 from heliograph.storage.sets import is_sqlite, joined
 
@@ -45,15 +32,11 @@ __all__ = [
     "delete_contact",
     "find_contact",
     "list_addresses",
-    "list_contacts",
     "put_contacts",
 ]
 
 _FIELDS = [contacts.c[name] for name in CONTACT_FIELDS]
 _WRITTEN = ("address", *CONTACT_FIELDS, "name_key", "search_key")
-# A name that fits more contacts than this is looked for along the page instead of in the index of
-# names: then so many fit that a page fills quickly.
-_MANY_NAMES = 5_000
 
 
 class AddressTaken(ValueError):
@@ -116,9 +99,11 @@ async def put_contacts(
         },
     )
     ids = {address: id for id, address in done.all()}
-    if group_ids is not None:
-        fresh = [id for address, id in ids.items() if address not in known]
-        old = [id for address, id in ids.items() if address in known]
+    fresh = [id for address, id in ids.items() if address not in known]
+    old = [id for address, id in ids.items() if address in known]
+    if group_ids is None:
+        await contact_groups.join_groups(connection, fresh, [])
+    else:
         if old:
             await contact_groups.leave_groups(connection, old)
         await contact_groups.join_groups(connection, [*old, *fresh], group_ids)
@@ -130,9 +115,11 @@ async def put_contacts(
 async def find_contact(
     connection: AsyncConnection, account_id: int, kind: ContactKind, address: str
 ) -> int | None:
-    """Id of the contact with that address."""
+    """Id of the contact with that address. It is the transaction's own until its end."""
     id: int | None = await connection.scalar(
-        select(contacts.c.id).where(*_owned(account_id, kind), contacts.c.address == address)
+        select(contacts.c.id)
+        .where(*_owned(account_id, kind), contacts.c.address == address)
+        .with_for_update()
     )
     return id
 
@@ -205,39 +192,6 @@ async def delete_contact(connection: AsyncConnection, contact_id: int) -> None:
         await contact_search.refresh(connection, account_id, ContactKind(kind), {contact_id: None})
 
 
-async def list_contacts(
-    connection: AsyncConnection, account_id: int, kind: ContactKind, *, wanted: ContactFilter
-) -> list[Contact]:
-    """A page of contacts in the order of their ids."""
-    ids = await _page_of_ids(connection, account_id, kind, wanted)
-    if not ids:
-        return []
-    rows = await connection.execute(
-        select(contacts.c.id, contacts.c.address, *_FIELDS)
-        .where(joined(connection, contacts.c.id, ids))
-        .order_by(contacts.c.id)
-    )
-    groups = await contact_groups.groups_of(connection, ids)
-    return [
-        # By position: a page has a thousand rows of a dozen values.
-        Contact(
-            id=row[0],
-            address=row[1],
-            name=row[2],
-            first_name=row[3],
-            last_name=row[4],
-            middle_name=row[5],
-            birthday=row[6],
-            client_ref=row[7],
-            comments=row[8],
-            tags=row[9],
-            other_numbers=row[10],
-            groups=tuple(groups.get(row[0], ())),
-        )
-        for row in rows.all()
-    ]
-
-
 async def list_addresses(
     connection: AsyncConnection, group_id: int, *, after_id: int = 0, limit: int
 ) -> tuple[list[str], int]:
@@ -252,58 +206,6 @@ async def list_addresses(
         )
     ).all()
     return [row[0] for row in rows], rows[-1][1] if rows else after_id
-
-
-async def _page_of_ids(
-    connection: AsyncConnection, account_id: int, kind: ContactKind, wanted: ContactFilter
-) -> list[int]:
-    owned = _owned(account_id, kind)
-    id: ColumnElement[int] = contacts.c.id
-    conditions: list[ColumnElement[bool]] = [*owned]
-    is_rare = False
-    if wanted.address:
-        conditions.append(contacts.c.address == wanted.address)
-    if wanted.search:
-        place = func.instr if is_sqlite(connection) else func.strpos
-        conditions.append(place(contacts.c.search_key, wanted.search.casefold()) > 0)
-    if wanted.full_name:
-        first, last = wanted.name_span
-        named = (contacts.c.name_key >= first, contacts.c.name_key < last)
-        some = select(literal_column("1", Integer)).where(*owned, *named).limit(_MANY_NAMES + 1)
-        count = await connection.scalar(select(func.count()).select_from(some.subquery()))
-        if not count:
-            return []
-        is_rare = count <= _MANY_NAMES
-        # What is computed is looked for in no index: so the other condition leads.
-        if not is_rare:
-            key = func.coalesce(contacts.c.name_key, "")
-            named = (key >= first, key < last)
-        else:
-            id = func.coalesce(contacts.c.id, 0)
-        conditions += named
-    is_rare = is_rare or bool(wanted.address)
-    if wanted.search and not (is_rare or await _is_small(connection, wanted.group_id)):
-        return await contact_search.find_ids(connection, account_id, kind, wanted)
-    query = select(contacts.c.id).where(*conditions, id > wanted.after_id)
-    if wanted.group_id:
-        member = contact_members.c
-        query = query.join(contact_members, member.contact_id == contacts.c.id).where(
-            member.group_id == wanted.group_id, member.contact_id > wanted.after_id
-        )
-        query = query.order_by(member.contact_id)
-    else:
-        if wanted.group_id == 0:
-            query = query.where(~exists().where(contact_members.c.contact_id == contacts.c.id))
-        query = query.order_by(id)
-    return list((await connection.execute(query.limit(wanted.limit))).scalars())
-
-
-async def _is_small(connection: AsyncConnection, group_id: int | None) -> bool:
-    """Whether it is quicker to look at every contact of the group."""
-    if not group_id:
-        return False
-    size = await connection.scalar(select(groups.c.size).where(groups.c.id == group_id))
-    return size is not None and size <= _MANY_NAMES
 
 
 async def _stored_fields(

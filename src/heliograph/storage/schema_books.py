@@ -80,7 +80,8 @@ contacts = Table(
     UniqueConstraint("account_id", "kind", "address", name="uq_contacts_address"),
     # With the name, so that those of a usual name are found along it without reading every row.
     Index("ix_contacts_account", "account_id", "kind", "id", "name_key"),
-    Index("ix_contacts_name_key", "account_id", "kind", "name_key"),
+    # With the id, so that PostgreSQL, too, reads no row for it.
+    Index("ix_contacts_name_key", "account_id", "kind", "name_key", "id"),
 )
 
 
@@ -115,6 +116,7 @@ contact_texts = Table(  # of the contacts of a block: apart, as most searches lo
 contact_members = Table(
     "contact_members",
     metadata,
+    # Negative: in no group, see contact_groups.rest_id.
     Column("group_id", BigInteger, primary_key=True, autoincrement=False),
     Column("contact_id", BigInteger, primary_key=True, autoincrement=False),
     Index("ix_contact_members_contact", "contact_id"),

@@ -1014,7 +1014,7 @@ def _create_contacts() -> None:
         "ix_contacts_account", "contacts", ["account_id", "kind", "id", "name_key"], unique=False
     )
     op.create_index(
-        "ix_contacts_name_key", "contacts", ["account_id", "kind", "name_key"], unique=False
+        "ix_contacts_name_key", "contacts", ["account_id", "kind", "name_key", "id"], unique=False
     )
 
 
