@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -22,7 +24,8 @@ from tests.contract.rows import Books, final, finals, ids_of
 
 from heliograph.storage.database import Database
 from heliograph.storage.journal import StorageDown
-from heliograph.storage.postgresql_writer import PostgresqlWriter
+from heliograph.storage.postgresql_writer import PostgresqlWriter, _join
+from heliograph.storage.statements import HIDE_MESSAGES, INSERT_PARTS
 
 pytestmark = pytest.mark.postgres
 
@@ -147,6 +150,38 @@ async def test_a_batch_without_inserts_is_told_by_what_it_finished(
     await poll(lambda: books.journal.is_down)
     proxy.mode = "pass"
     assert (await ended).finished == [message]
+
+
+async def test_a_batch_takes_few_round_trips(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    account = await books.account("alex", 1000)
+    [message] = ids_of(await books.journal.write(books.submission(account, price=100)))
+    sent: list[str] = []
+    fetch = asyncpg.Connection.fetch
+
+    async def count(
+        self: asyncpg.Connection, query: str, *values: object, **options: object
+    ) -> Any:
+        sent.append(query)
+        return await fetch(self, query, *values, **options)
+
+    monkeypatch.setattr(asyncpg.Connection, "fetch", count)
+    both = [books.submission(account, price=100), finals(final(message, 40))]
+    ended = (await asyncio.gather(*map(books.journal.write, both)))[1]
+    assert ended.finished == [message]
+    # Balances are locked; what was accepted; what has ended; balances and transfers.
+    assert len(sent) == 4, sent
+    assert await books.balance(account) == 860
+    assert (await books.audit()).is_exact
+
+
+def test_statements_that_go_together_keep_their_parameters() -> None:
+    first, second = INSERT_PARTS, HIDE_MESSAGES
+    text = _join((first, "adjust_balances", second))
+    width = len(first.columns)
+    assert text.startswith(f"WITH w0 AS ({first.postgresql}), w1 AS (UPDATE balances ")
+    assert f"unnest(${width + 1}::bigint[], ${width + 2}::bigint[])" in text
+    marks = [int(number) for number in re.findall(r"\$(\d+)", text)]
+    assert marks == list(range(1, width + 2 + len(second.columns) + 1))
 
 
 async def test_cut_between_two_batches(books: Books, proxy: Proxy) -> None:

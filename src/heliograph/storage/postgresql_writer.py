@@ -42,6 +42,14 @@ _WIDTHS = {"lock_balances": 1, "adjust_balances": 2, "take_counters": 2}
 # (25006), idle for too long (25P03), lock not available (55P03).
 _DOWN_CLASSES = frozenset({"08", "28", "3D", "40", "53", "57", "58"})
 _DOWN_STATES = frozenset({"25006", "25P03", "55P03"})
+# Every statement here looks rows up by a key. A plan is kept as long as the session, and one that
+# was made while a table was small would read it from one end to the other when it is large.
+_SETTINGS = {
+    "synchronous_commit": "on",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 _PARAMETER = re.compile(r"\$(\d+)")
 _COLLISIONS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _TRIES = 5
@@ -72,7 +80,7 @@ class PostgresqlWriter:
         try:
             connection = await asyncpg.connect(
                 self._dsn,
-                server_settings={"synchronous_commit": "on", "application_name": session},
+                server_settings={**_SETTINGS, "application_name": session},
                 timeout=_CONNECT_S,
                 command_timeout=_STATEMENT_S,
             )
