@@ -19,7 +19,7 @@ PDUS_A_TURN = 8
 """PDUs that a connection handles in one go."""
 
 # Of every turn of the loop. What else a turn does for these PDUs comes on top: commit and answers.
-_BUDGET_S = 0.0005
+_BUDGET_S = 0.0003
 
 
 class Sharer(Protocol):
