@@ -1,6 +1,6 @@
 """Pages about the past, over HTTP, among the messages that `bench/fill.py` has made.
 
-    python bench/pages.py --data /tmp/full
+    python bench/pages.py --data DIR
     python bench/pages.py --data DIR --url postgresql+asyncpg://user@host/name
 
 Starts a gateway on that database, and asks for every page of history, statistics, incoming

@@ -195,6 +195,11 @@ def _width_of(statement: Bulk | str) -> int:
     return len(statement.columns) if isinstance(statement, Bulk) else _WIDTHS[statement]
 
 
+def _renumber(text: str, before: int) -> str:
+    """A statement whose parameters come after as many others."""
+    return _PARAMETER.sub(lambda found: f"${int(found[1]) + before}", text)
+
+
 @lru_cache(maxsize=256)
 def _join(statements: tuple[Bulk | str, ...]) -> str:
     """One statement that does what all of them do, with their parameters one after the other.
@@ -206,7 +211,7 @@ def _join(statements: tuple[Bulk | str, ...]) -> str:
     before = 0
     for statement in statements:
         text = statement.postgresql if isinstance(statement, Bulk) else _FIXED[statement]
-        texts.append(_PARAMETER.sub(lambda m, n=before: f"${int(m[1]) + n}", text))  # type: ignore[misc]
+        texts.append(_renumber(text, before))
         before += _width_of(statement)
     *others, last = texts
     if not others:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import aiosqlite
+from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection
 from sqlalchemy.dialects.sqlite.aiosqlite import (
     AsyncAdapt_aiosqlite_connection,
     AsyncAdapt_aiosqlite_cursor,
@@ -35,7 +36,7 @@ class _Ran(NamedTuple):
 class _Cursor(AsyncAdapt_aiosqlite_cursor):
     __slots__ = ()
 
-    def __init__(self, adapt_connection: AsyncAdapt_aiosqlite_connection) -> None:
+    def __init__(self, adapt_connection: AsyncAdapt_dbapi_connection) -> None:
         # Not that of the base, which makes a cursor in the thread.
         self._adapt_connection = adapt_connection
         self._connection = adapt_connection._connection
@@ -86,7 +87,7 @@ def _finish(cursor: sqlite3.Cursor) -> _Ran:
 class _Connection(AsyncAdapt_aiosqlite_connection):
     __slots__ = ()
 
-    _cursor_cls = _Cursor  # type: ignore[assignment]
+    _cursor_cls = _Cursor
 
     def rollback(self) -> None:
         """Also called after every read, when there is nothing to roll back."""

@@ -98,7 +98,11 @@ class SqliteWriter:
             return
         error = _error_in(heard)
         if link.told is not None and (error is None or isinstance(error, _Gone)):
-            read_told(batch, link.told)
+            try:
+                read_told(batch, link.told)
+            except Exception as mistake:  # of ours: the journal must not wait for ever
+                writing.set_exception(mistake)
+                return
         if isinstance(error, _Gone):
             self._link = None
             if link.told is None:

@@ -45,12 +45,12 @@ from heliograph.protocols.smpp.pdu import (
 from heliograph.protocols.smpp.times import format_absolute
 from heliograph.services.references import state_of
 
-__all__ = ["Question", "Questions"]
+__all__ = ["Questions"]
 
 _log = structlog.get_logger(__name__)
 
 Answer = Callable[[Pdu], None]
-Question = QuerySm | CancelSm | ReplaceSm
+_Question = QuerySm | CancelSm | ReplaceSm
 
 # Messages of one bind that are looked up at the same time; other questions of it wait.
 _LOOKED_UP_MAX = 4
@@ -76,7 +76,7 @@ class Questions:
         self._reader = reader
         self._quarter_hours = timezone_minutes // 15
         self._is_version_5 = is_version_5
-        self._waiting: deque[tuple[Question, Account, int, Answer]] = deque()
+        self._waiting: deque[tuple[_Question, Account, int, Answer]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ class Questions:
         else:
             self._services.submit.begin(request, partial(_answer_multi, done, tuple(bad)))
 
-    def ask(self, pdu: Question, account: Account, now_ms: int, done: Answer) -> None:
+    def ask(self, pdu: _Question, account: Account, now_ms: int, done: Answer) -> None:
         """A question about a message: `done` is given the answer when it has been looked up."""
         self._waiting.append((pdu, account, now_ms, done))
         if len(self._tasks) < _LOOKED_UP_MAX:
@@ -136,7 +136,7 @@ class Questions:
                 answer = response_to(pdu, S.ESME_RSYSERR.value)
             done(answer)
 
-    async def _answer(self, pdu: Question, account: Account, now_ms: int) -> Pdu:
+    async def _answer(self, pdu: _Question, account: Account, now_ms: int) -> Pdu:
         match pdu:
             case QuerySm():
                 return await self._query(pdu, account)
