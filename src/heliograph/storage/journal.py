@@ -159,20 +159,19 @@ class Journal:
     async def _run(self) -> None:
         written: list[Entry] = []
         while True:
-            if not self._waiting and self._begun is None:
-                _tell_all(written)
-                if self._waiting:
-                    continue
-                if self._is_closing:
-                    return
-                self._wake.clear()
-                self._is_idle = True
-                await self._wake.wait()
-                self._is_idle = False
-                if self._begun is None:
-                    continue
-            begun, self._begun = self._begun, None
-            written = await self._write(begun or self._begin(self._next_batch()), written)
+            if self._waiting or self._begun is not None:
+                begun, self._begun = self._begun, None
+                written = await self._write(begun or self._begin(self._next_batch()), written)
+                continue
+            _tell_all(written)
+            if self._waiting:
+                continue
+            if self._is_closing:
+                return
+            self._wake.clear()
+            self._is_idle = True
+            await self._wake.wait()
+            self._is_idle = False
 
     def _next_batch(self) -> list[Entry]:
         """Takes entries from the front, up to the bound of a transaction.

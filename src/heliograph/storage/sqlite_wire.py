@@ -63,7 +63,7 @@ def _plain(value: Any) -> Any:
         return [_plain(each) for each in value]
     if isinstance(value, tuple):
         return tuple([_plain(each) for each in value])
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
     return str(value) if isinstance(value, str) else value
 

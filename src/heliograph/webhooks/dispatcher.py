@@ -371,7 +371,10 @@ class WebhookDispatcher:
         now_ms = self._clock()
         if lane.is_open:
             await self._read_probe(lane, now_ms)
-            return
+        else:
+            await self._read_due(lane, now_ms)
+
+    async def _read_due(self, lane: Lane, now_ms: int) -> None:
         lane.begin_page()
         has_retries = await self._store.has_retries(lane.account_id)
         # Events that are held come again with the page: make room for them.

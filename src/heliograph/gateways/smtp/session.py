@@ -276,7 +276,7 @@ def _accept(
 
 
 def _credentials_of(session: Session) -> Credentials | None:
-    data = session.auth_data
+    data: Any = session.auth_data
     if not isinstance(data, LoginPassword):
         return None
     return data.login.decode("utf-8", "replace"), data.password.decode("utf-8", "replace")

@@ -62,10 +62,9 @@ class FrameBuffer:
                 return []
             data = bytes(partial)
             partial.clear()
-        if self._is_first and data:
-            self._look_at_first(data)
-            if self.error is not None:
-                return []
+        if self._is_first and data and self._begins_as_foreign(data):
+            self.error = FramingError("the first bytes are not SMPP", is_foreign=True)
+            return []
         frames: list[bytes] = []
         start = 0
         end = len(data)
@@ -87,19 +86,17 @@ class FrameBuffer:
             partial += data[start:]
         return frames
 
-    def _look_at_first(self, data: bytes) -> None:
+    def _begins_as_foreign(self, data: bytes) -> bool:
         """Judge the first bytes of the connection, as early as they can be judged."""
         most = self.max_command_length.to_bytes(4, "big")
         if data[:4] > most[: len(data)]:
-            self.error = FramingError("the first bytes are not SMPP", is_foreign=True)
-            return
+            return True
         if len(data) < 8:
             # The header is not here yet; look again at every feed until it is.
-            return
-        length, command_id = _length_and_id_at(data)
-        if length < HEADER_OCTETS or command_id & ~RESPONSE_BIT > _COMMAND_ID_MAX:
-            self.error = FramingError("the first bytes are not SMPP", is_foreign=True)
+            return False
         self._is_first = False
+        length, command_id = _length_and_id_at(data)
+        return bool(length < HEADER_OCTETS or command_id & ~RESPONSE_BIT > _COMMAND_ID_MAX)
 
     def _fail(self, data: bytes, start: int, length: int) -> None:
         sequence = 0
