@@ -59,7 +59,9 @@ class Database:
 
     def _options(self) -> dict[str, Any]:
         if not self.is_sqlite:
-            return {"pool_pre_ping": True}
+            # Sums of a thousand sub-clients are dear in the planner's eyes and take 30 ms; compiling
+            # them, as a server with LLVM would each time, takes longer.
+            return {"pool_pre_ping": True, "connect_args": {"server_settings": {"jit": "off"}}}
         from heliograph.storage.sqlite_cursor import sqlite_driver
 
         # For good, and not for every read there and back: `write` begins its transactions itself.
