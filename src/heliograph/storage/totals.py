@@ -115,7 +115,7 @@ async def sum_by_account(
     write = _sums_sqlite if is_sqlite(connection) else _sums_postgresql
     shape = len(spans), bool(child_id), is_electronic
     rows = (await connection.execute(write(*shape), given)).all()
-    # Not to sort them by currency takes a third less time, and hardly anybody changes his.
+    # Not to sort them by currency takes a third less time, and hardly anybody changes it.
     if any(others for *_, others in rows):
         rows = (await connection.execute(write(*shape, by_currency=True), given)).all()
     return [Sums(*row[:4]) for row in rows if row[2] or row[3]]
