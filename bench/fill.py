@@ -167,18 +167,18 @@ async def fill(database: Database, *, messages: int, accounts: int, days: int) -
                 await connection.execute(text(_insert(table, rows, condition)), values)
     async with database.write() as connection:
         await connection.execute(text(_TOTALS))
-        await _add_months(connection)
+        await _add_thirds(connection)
         await _pay(connection, first_id)
     await _settle(database)
     return made[0].id
 
 
-async def _add_months(connection: AsyncConnection) -> None:
-    """The rows of the months, as the journal would have written them."""
+async def _add_thirds(connection: AsyncConnection) -> None:
+    """The rows of thirds of months, as the journal would have written them."""
     rows = await connection.execute(text(f"SELECT {', '.join(_COLUMNS)} FROM totals"))
     made = deltas.make_rows([{tuple(row[:6]): list(row[6:])} for row in rows])
-    months = [dict(zip(_COLUMNS, row, strict=True)) for row in made if row[1] < 0]
-    await connection.execute(schema.totals.insert(), months)
+    thirds = [dict(zip(_COLUMNS, row, strict=True)) for row in made if row[1] < 0]
+    await connection.execute(schema.totals.insert(), thirds)
 
 
 async def _pay(connection: AsyncConnection, first_id: int) -> None:

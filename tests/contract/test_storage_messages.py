@@ -66,6 +66,7 @@ async def test_a_message_comes_back_as_it_was_written(books: Books) -> None:
     )
     async with books.database.read() as connection:
         one, two = await load_messages(connection, [second_id, first_id, 99])
+        brief = await load_messages(connection, [second_id, first_id], parts_of_ended=False)
     assert (one.id, two.id) == (first_id, second_id)
     assert one.submission is two.submission
     call = one.submission
@@ -81,6 +82,8 @@ async def test_a_message_comes_back_as_it_was_written(books: Books) -> None:
     assert (one.state, one.final_at, one.price_micros) == (S.QUEUED, 0, 90)
     assert (two.state, two.err, two.charged_micros, two.final_at) == (S.DELIVERED, 6, 30, NOW + 5)
     assert two.detail == {"imsi": "250"}
+    assert [(each.id, each.parts == []) for each in brief] == [(one.id, False), (two.id, True)]
+    assert [part.id for part in brief[0].parts] == [part.id for part in one.parts]
 
 
 async def test_the_newest_of_a_pair_answers(books: Books) -> None:

@@ -245,3 +245,10 @@ async def test_a_value_that_does_not_fit_is_a_bad_row_and_not_a_lost_connection(
     with pytest.raises(Exception, match="invalid byte sequence"):
         await books.journal.write(nul)
     assert not books.journal.is_down
+
+
+async def test_no_statement_is_compiled(books: Books) -> None:
+    """Statistics would be, and take longer than they do without."""
+    for connect in (books.database.read, books.database.write):
+        async with connect() as connection:
+            assert await connection.scalar(text("SHOW jit")) == "off"

@@ -231,7 +231,8 @@ async def test_totals_count_what_was_written_and_only_once(books: Books) -> None
             connection, main, days=(19_675, 19_675), is_electronic=False
         )
         assert (sums.account_id, sums.sent, sums.spent_micros) == (child, 3, 15)
-        for days in ((19_662, 19_691), (0, 19_700), (19_675, 2_900_000)):  # whole months
+        # A month, one of its thirds, and with parts of others.
+        for days in ((19_662, 19_691), (19_672, 19_681), (0, 19_700), (19_675, 2_900_000)):
             asked = {"days": days, "is_electronic": False, "child_id": child}
             assert await totals.sum_by_account(connection, main, **asked) == [sums]
         asked = {"days": (0, 20_000), "is_electronic": False, "child_id": main}
@@ -249,15 +250,15 @@ async def test_totals_count_what_was_written_and_only_once(books: Books) -> None
         await connection.execute(text("UPDATE totals SET delivered = delivered + 1"))
         ((subject, column, difference),) = await totals.audit(connection)
         await connection.execute(text("UPDATE totals SET failed = failed + 2 WHERE day < 0"))
-        _, month = await totals.audit(connection)
+        _, third = await totals.audit(connection)
     assert (column, difference) == ("delivered", 1)
     assert subject.startswith(f"account {child}, paid by {main}")
-    assert month == (f"account {child}, paid by {main}, RUR, months", "failed", 2)
+    assert third == (f"account {child}, paid by {main}, RUR, thirds of months", "failed", 2)
 
 
 @pytest.mark.parametrize("paid_in", [("RUR",), ("RUR", "USD")])
 async def test_sums_of_any_days(books: Books, paid_in: tuple[str, ...]) -> None:
-    """Whole months, days added and days taken off: always what was sent on these days."""
+    """Whole thirds of months, days added and days taken off: always what was sent on these days."""
     main = await books.account("main", 1_000)
     children = [await below(books, f"child{at}", main, AccountKind.OWN) for at in range(3)]
     chance = random.Random(4)

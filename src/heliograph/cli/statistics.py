@@ -64,17 +64,18 @@ def export(
             logins = await load_logins(connection)
             account_id = 0 if login is None else (await find_account(connection, login)).id
             click.echo(_line([*_COLUMNS, *_COUNTS, *_AMOUNTS]))
-            async for row in totals.stream(connection, account_id, days=days, are_months=monthly):
+            stream = totals.stream_months if monthly else totals.stream
+            async for row in stream(connection, account_id, days=days):
                 payer = owner_of_purse(row.payer_id)
                 click.echo(
                     _line(
                         [
-                            deltas.name_of(row.day),
+                            deltas.month_name(row.month) if monthly else deltas.name_of(row.day),
                             logins.get(row.account_id, str(row.account_id)),
                             logins.get(payer, str(payer)),
                             "electronic" if row.payer_id < 0 else "ordinary",
                             "" if monthly else row.type,
-                            row.mccmnc,
+                            "" if monthly else row.mccmnc,
                             row.currency,
                             *(getattr(row, name) for name in _COUNTS),
                             format_micros(row.open_micros),

@@ -63,7 +63,7 @@ class History:
                 before_id=before_id,
                 limit=limit,
             )
-            found = await load_messages(connection, ids)
+            found = await load_messages(connection, ids, parts_of_ended=False)
         numbering = self._directory.numbering
         return [
             Sent(message.id, describe(message, numbering, language=account.language))

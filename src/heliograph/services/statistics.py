@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,9 +16,9 @@ from heliograph.domain.refusals import Refusal
 from heliograph.services.directory import Directory
 from heliograph.storage import subclients, totals
 from heliograph.storage.database import Database
-from heliograph.storage.deltas import first_day, month_of
+from heliograph.storage.deltas import first_day, third_of
 from heliograph.storage.subclients import Child
-from heliograph.storage.totals import Sums
+from heliograph.storage.totals import DaySums
 
 __all__ = ["Selection", "Statistics", "SubclientDetail", "SubclientSums"]
 
@@ -46,8 +47,8 @@ class Selection:
     in_mains_currency: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubclientSums:
+# A thousand and more of each are made for an answer: tuples, which are made four times as fast.
+class SubclientSums(NamedTuple):
     """One sub-client: messages sent, what they cost, what was paid in (less what was taken back),
     all amounts in micros of `currency`."""
 
@@ -58,8 +59,7 @@ class SubclientSums:
     paid_micros: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubclientDetail:
+class SubclientDetail(NamedTuple):
     """The messages of one sub-client on one day, of one type, to one network."""
 
     account: Child
@@ -138,29 +138,24 @@ class Statistics:
                 span_ms=(span_ms[0], span_ms[1]),
                 is_electronic=selection.is_electronic,
             )
+        currency_of = self._currencies(main, found, selection)
+        convert = self._converter()
         sent: dict[int, int] = defaultdict(int)
         spent: dict[int, int] = defaultdict(int)
         paid_in: dict[int, int] = defaultdict(int)
-        currency_of = self._currencies(main, found, selection)
-        convert = self._converter()
-        for each in sums:
-            if each.account_id in currency_of:
-                sent[each.account_id] += each.sent
-                spent[each.account_id] += convert(
-                    each.spent_micros, each.currency, currency_of[each.account_id]
-                )
+        for account_id, currency, count, micros in sums:
+            shown = currency_of.get(account_id)
+            if shown is not None:
+                sent[account_id] += count
+                spent[account_id] += convert(micros, currency, shown)
         for account_id, currency, micros in paid:
-            if account_id in currency_of:
-                paid_in[account_id] += convert(micros, currency, currency_of[account_id])
+            shown = currency_of.get(account_id)
+            if shown is not None:
+                paid_in[account_id] += convert(micros, currency, shown)
         return [
-            SubclientSums(
-                account=each,
-                currency=currency_of[each.id],
-                sent=sent[each.id],
-                spent_micros=spent[each.id],
-                paid_micros=paid_in[each.id],
-            )
+            SubclientSums(each, currency_of[id], sent[id], spent[id], paid_in[id])
             for each in found
+            for id in (each.id,)
         ]
 
     async def details(self, main: Account, selection: Selection) -> list[SubclientDetail] | Refusal:
@@ -190,26 +185,19 @@ class Statistics:
         return details or Refusal.NOT_FOUND
 
     def _build_details(
-        self, main: Account, found: Iterable[Child], selection: Selection, rows: list[Sums]
+        self, main: Account, found: Iterable[Child], selection: Selection, rows: list[DaySums]
     ) -> list[SubclientDetail]:
         by_id = {child.id: child for child in found}
         currency_of = self._currencies(main, found, selection)
         convert = self._converter()
-        return [
-            SubclientDetail(
-                account=by_id[each.account_id],
-                currency=currency_of[each.account_id],
-                day=each.day,
-                type=each.type,
-                mccmnc=each.mccmnc,
-                sent=each.sent,
-                spent_micros=convert(
-                    each.spent_micros, each.currency, currency_of[each.account_id]
-                ),
-            )
-            for each in rows
-            if each.account_id in by_id
-        ]
+        details = []
+        for account_id, day, type, mccmnc, currency, count, micros in rows:
+            account = by_id.get(account_id)
+            if account is not None:
+                shown = currency_of[account_id]
+                spent = convert(micros, currency, shown)
+                details.append(SubclientDetail(account, shown, day, type, mccmnc, count, spent))
+        return details
 
     @staticmethod
     def _currencies(main: Account, found: Iterable[Child], selection: Selection) -> dict[int, str]:
@@ -234,10 +222,10 @@ class Statistics:
 
 def _to_the_end(days: tuple[int, int], today: int) -> tuple[int, int]:
     """The same days for messages, which nobody has sent in the days to come: when today is among
-    them, to the end of its month, so that there is no part of a month at the end."""
+    them, to the end of its third of a month, so that no part of one is at the end."""
     if not days[0] <= today <= days[1]:
         return days
-    return days[0], first_day(month_of(today + 1) - 1) - 1
+    return days[0], first_day(third_of(today + 1) - 1) - 1
 
 
 def _after_last(days: tuple[int, int]) -> tuple[int, int]:

@@ -29,9 +29,10 @@ __all__ = [
     "add_message",
     "first_day",
     "make_rows",
-    "month_of",
+    "month_name",
     "name_of",
     "spans_of",
+    "third_of",
 ]
 
 # (account_id, day, payer_id, type, mccmnc, currency)
@@ -42,9 +43,11 @@ Deltas = dict[TotalKey, list[int]]
 # The columns after the key, in the order of the table.
 MESSAGES, PARTS, DELIVERED, FAILED, REFUSED, DELETED, OPEN, CHARGED = range(8)
 _ZEROS = (0,) * 8
-# In rows of months.
+# In rows of thirds of months.
 ANY_TYPE, ANY_NETWORK = -1, ""
 _DAY_S = 86_400
+# Thirds begin on the 1st, the 11th and the 21st; the last one has eight to eleven days.
+_LENGTH = 10
 
 
 def add_delta(deltas: Deltas, key: TotalKey, column: int, amount: int) -> None:
@@ -81,14 +84,14 @@ def add_end(deltas: Deltas, end: tuple[TotalKey, int], price_micros: int, charge
 
 
 def make_rows(gathered: Iterable[Deltas]) -> list[tuple[Any, ...]]:
-    """Rows of ADD_TOTALS, one for each key and month, in the order of keys: so two nodes never
-    wait for each other in a circle."""
+    """Rows of ADD_TOTALS, one for each key and third of a month, in the order of keys: so two nodes
+    never wait for each other in a circle."""
     merged: Deltas = {}
     for deltas in gathered:
         for key, row in deltas.items():
             account_id, day, payer_id, _, _, currency = key
-            month = (account_id, month_of(day), payer_id, ANY_TYPE, ANY_NETWORK, currency)
-            for each in (key, month):
+            third = (account_id, third_of(day), payer_id, ANY_TYPE, ANY_NETWORK, currency)
+            for each in (key, third):
                 known = merged.get(each)
                 if known is None:
                     merged[each] = row[:]
@@ -99,17 +102,20 @@ def make_rows(gathered: Iterable[Deltas]) -> list[tuple[Any, ...]]:
 
 
 @lru_cache(maxsize=64)
-def month_of(day: int) -> int:
-    """What stands for the day in the row of its month: the later the month, the smaller."""
+def third_of(day: int) -> int:
+    """What stands for the day in the row of its third of a month: the later, the smaller. By three
+    it is the month, counted from the year 0."""
     moment = gmtime(day * _DAY_S)
-    return -(moment.tm_year * 12 + moment.tm_mon - 1)
+    month = moment.tm_year * 12 + moment.tm_mon - 1
+    return -(month * 3 + min((moment.tm_mday - 1) // _LENGTH, 2))
 
 
 def spans_of(days: tuple[int, int]) -> list[tuple[int, int, int]]:
     """The days from the first to the last one as few rows: (first, last, sign) of spans of days and
-    of whole months. Of most of a month, its other days are taken off: sign -1."""
+    of whole thirds. Of most of a third, its other days are taken off: sign -1. So at either end
+    there are five days at most."""
     first, last = days
-    oldest, newest = month_of(first), month_of(last)
+    oldest, newest = third_of(first), third_of(last)
     begin, end = first_day(oldest), first_day(newest - 1) - 1
     spans: list[tuple[int, int, int]] = []
     if newest == oldest:
@@ -133,15 +139,19 @@ def spans_of(days: tuple[int, int]) -> list[tuple[int, int, int]]:
     return [span for span in [(newest, oldest, 1), *spans] if span[0] <= span[1]]
 
 
-def first_day(month: int) -> int:
-    """The day on which the month of a row begins."""
-    year, number = divmod(-month, 12)
-    return timegm((year, number + 1, 1, 0, 0, 0)) // _DAY_S
+def first_day(third: int) -> int:
+    """The day on which the third of a row begins."""
+    month, number = divmod(-third, 3)
+    year, index = divmod(month, 12)
+    return timegm((year, index + 1, 1 + _LENGTH * number, 0, 0, 0)) // _DAY_S
 
 
 def name_of(day: int) -> str:
-    """A day of `totals` as ``2026-11-30``, a month as ``2026-11``."""
-    if day < 0:
-        return f"{-day // 12}-{-day % 12 + 1:02d}"
+    """A day of `totals` as ``2026-11-30``."""
     moment = gmtime(day * _DAY_S)
     return f"{moment.tm_year}-{moment.tm_mon:02d}-{moment.tm_mday:02d}"
+
+
+def month_name(month: int) -> str:
+    """A month counted from the year 0, as ``2026-11``."""
+    return f"{month // 12}-{month % 12 + 1:02d}"

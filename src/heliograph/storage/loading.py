@@ -77,10 +77,15 @@ _STATES = {int(state): state for state in MessageState}
 _TYPES = {int(type): type for type in MessageType}
 
 
-async def load_messages(connection: AsyncConnection, ids: Iterable[int]) -> list[Message]:
+async def load_messages(
+    connection: AsyncConnection, ids: Iterable[int], *, parts_of_ended: bool = True
+) -> list[Message]:
     """Messages by their ids, in the order of ids; unknown ids are left out.
 
     Messages of one submission share its object; `parts` are complete and in order.
+    `parts_of_ended` False: messages that have come to their end have none. Their owners are told
+    nothing of them, and a message without parts is freed with its last name: one with parts waits
+    for the collector, as each of them knows it.
     """
     asked = list(set(ids))
     if not asked:
@@ -98,7 +103,12 @@ async def load_messages(connection: AsyncConnection, ids: Iterable[int]) -> list
     )
     calls = {row[0]: _make_submission(row) for row in found.all()}
     loaded = {row[0]: _make_message(row, calls[row[1]]) for row in rows}
-    await _load_parts(connection, loaded)
+    if parts_of_ended:
+        await _load_parts(connection, loaded)
+    else:
+        still_open = {id: each for id, each in loaded.items() if not each.final_at}
+        if still_open:
+            await _load_parts(connection, still_open)
     return list(loaded.values())
 
 

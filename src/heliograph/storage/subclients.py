@@ -7,8 +7,7 @@ of them goes through here and is carried down to all that depends on it, in the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,6 +30,9 @@ __all__ = [
     "create_subclient",
     "list_children",
 ]
+
+
+_KINDS = {int(kind): kind for kind in AccountKind}
 
 
 class TooDeep(ValueError):
@@ -121,8 +123,7 @@ async def change_money(
         await _settle(connection, [account.id])
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(NamedTuple):
     """What lists show of a sub-client."""
 
     id: int
@@ -143,7 +144,7 @@ async def list_children(
     if account_id:
         query = query.where(table.c.id == account_id)
     return [
-        Child(id, name, AccountKind(kind), currency)
+        Child(id, name, _KINDS[kind], currency)
         for id, name, kind, currency in (await connection.execute(query)).all()
     ]
 

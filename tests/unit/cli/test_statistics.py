@@ -25,6 +25,7 @@ async def _fill(data: Path) -> None:
         for account, day, network, purse in (
             (1, DAY, "25001", 1),
             (1, DAY, "25002", 1),
+            (1, DAY - 10, "25001", 1),  # in another third of its month
             (1, DAY - 26, "25001", 1),
             (odd, DAY - 1, "25001", -1),
         ):
@@ -45,6 +46,7 @@ def test_export(run: Run, data: Path) -> None:
     rows = ask()
     assert [(row["day"], row["account"], row["network"], row["balance"]) for row in rows] == [
         ("2026-10-31", "shop", "25001", "ordinary"),
+        ("2026-11-16", "shop", "25001", "ordinary"),
         ("2026-11-26", "shop", "25001", "ordinary"),
         ("2026-11-26", "shop", "25002", "ordinary"),
         ("2026-11-25", "'=odd", "25001", "electronic"),
@@ -56,14 +58,15 @@ def test_export(run: Run, data: Path) -> None:
         **{"open": "1.40", "charged": "2.80"},
     }
     assert [row["day"] for row in ask("--account", "shop", "--from", "01.11.2026")] == [
+        "2026-11-16",
         "2026-11-26",
         "2026-11-26",
     ]
-    assert len(ask("--to", "25.11.2026")) == 2
+    assert len(ask("--to", "25.11.2026")) == 3
     months = ask("--monthly", "--account", "shop")
     assert [(row["day"], row["messages"], row["charged"]) for row in months] == [
         ("2026-10", "3", "2.80"),
-        ("2026-11", "6", "5.60"),
+        ("2026-11", "9", "8.40"),
     ]
     assert [row["day"] for row in ask("--monthly", "--from", "02.10.2026")] == ["2026-11"] * 2
     assert [row["day"] for row in ask("--monthly", "--to", "31.10.2026")] == ["2026-10"]

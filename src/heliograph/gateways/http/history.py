@@ -22,7 +22,6 @@ from heliograph.protocols.forms.replies import (
     Value,
     identifier,
     write_list,
-    write_text,
 )
 from heliograph.services.history import IncomingMessage, IncomingQuery, Period, Sent
 
@@ -113,7 +112,7 @@ async def list_messages(call: Call) -> Reply:
         return call.refuse(Refusal.NOT_FOUND)
     records = [_describe(call, sent) for sent in found]
     if call.fmt == Format.TEXT:
-        return Reply("\n".join([_line(record) for record in records]))
+        records = [_line(record) for record in records]
     return Reply(write_list(call.fmt, records, item="message"))
 
 
@@ -147,11 +146,9 @@ def _describe(call: Call, sent: Sent) -> dict[str, Value]:
     }
 
 
-def _line(record: dict[str, Value]) -> str:
-    """A record as one line of text; `err` only when there is one."""
-    return write_text(
-        {label or name: record[name] for name, label in _LINE if name != "err" or record["err"]}
-    )
+def _line(record: dict[str, Value]) -> dict[str, Value]:
+    """A record as a line of text shows it; `err` only when there is one."""
+    return {label or name: record[name] for name, label in _LINE if name != "err" or record["err"]}
 
 
 async def list_answers(call: Call) -> Reply:

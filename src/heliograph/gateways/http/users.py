@@ -10,8 +10,8 @@ import re
 import time
 from calendar import timegm
 from collections.abc import Awaitable, Callable
+from functools import cache, partial
 
-from heliograph.domain.messages import MessageType
 from heliograph.domain.money import format_micros, parse_micros
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.subclients import SubclientChanges
@@ -130,7 +130,10 @@ async def _show_details(call: Call) -> Reply:
 
 
 def _write_details(call: Call, details: list[SubclientDetail]) -> str:
-    records = [_detail_record(call, each) for each in details]
+    # A few networks and days on thousands of lines.
+    names_of = cache(partial(call.services.statistics.names_of, language=call.account.language))
+    date_of = cache(_write_day)
+    records = [_detail_record(each, *names_of(each.mccmnc), date_of(each.day)) for each in details]
     return write_list(call.fmt, records, item="stat")
 
 
@@ -212,29 +215,35 @@ def _first_of_month(day: int) -> int:
 
 
 def _sums_record(sums: SubclientSums, *, is_full: bool) -> Record:
+    account, currency, sent, spent_micros, paid_micros = sums
     record: dict[str, int | str] = {
-        "login": sums.account.login,
-        "cnt": sums.sent,
-        "credit": format_micros(sums.spent_micros),
-        "debit": format_micros(sums.paid_micros),
-        "currency": sums.currency,
+        "login": account.login,
+        "cnt": sent,
+        "credit": format_micros(spent_micros),
+        "debit": format_micros(paid_micros),
+        "currency": currency,
     }
     if is_full:  # readers of lines and of XML count the fields
-        record |= {"user_id": sums.account.id, "sms": sums.sent}
+        record["user_id"] = account.id
+        record["sms"] = sent
     return record
 
 
-def _detail_record(call: Call, detail: SubclientDetail) -> Record:
-    country, operator = call.services.statistics.names_of(detail.mccmnc, call.account.language)
-    day = time.gmtime(detail.day * _DAY_MS // 1000)
+def _write_day(day: int) -> str:
+    at = time.gmtime(day * _DAY_MS // 1000)
+    return f"{at.tm_mday:02d}.{at.tm_mon:02d}.{at.tm_year}"
+
+
+def _detail_record(detail: SubclientDetail, country: str, operator: str, date: str) -> Record:
+    account, currency, _, type, mccmnc, sent, spent_micros = detail
     return {
-        "login": detail.account.login,
-        "date": f"{day.tm_mday:02d}.{day.tm_mon:02d}.{day.tm_year}",
+        "login": account.login,
+        "date": date,
         "country": country,
         "operator": operator,
-        "mccmnc": detail.mccmnc,
-        "format": int(MessageType(detail.type)),
-        "cnt": detail.sent,
-        "credit": format_micros(detail.spent_micros),
-        "currency": detail.currency,
+        "mccmnc": mccmnc,
+        "format": type,
+        "cnt": sent,
+        "credit": format_micros(spent_micros),
+        "currency": currency,
     }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from heliograph.gateways.http.dates import day_begins_ms, day_of, format_day, parse_day
+from heliograph.gateways.http.status import format_date
 
 MOSCOW = timezone(timedelta(hours=3))
 
@@ -26,3 +29,10 @@ def test_a_day_and_back() -> None:
 def test_what_is_no_day(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_day(text)
+
+
+@given(st.integers(0, 4_000_000_000_999), st.sampled_from([0, 180, -210, 345, 1, -1]))
+def test_moments_in_any_zone(time_ms: int, minutes: int) -> None:
+    zone = timezone(timedelta(minutes=minutes))
+    expected = datetime.fromtimestamp(time_ms // 1000, zone).strftime("%d.%m.%Y %H:%M:%S")
+    assert format_date(time_ms, zone) == expected

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from heliograph.protocols.forms.charsets import KOI8_R, UTF_8, WINDOWS_1251, Charset
 from heliograph.protocols.forms.replies import (
     Format,
+    Value,
     encode_reply,
     find_format,
     identifier,
@@ -173,3 +174,24 @@ def test_lists_of_plain_records_are_their_records(records: list[dict[str, str | 
     nested = [*records, {"list": [1]}]
     assert write_json(nested) == expected[:-2] + ',\n{\n"list": [1]\n}\n]'
     assert write_json([{"is": True}]) == '[\n{\n"is": 1\n}\n]'
+
+
+_TEXTS = st.text(st.sampled_from('ab%,="<&\n\r\u2028\u00a0\ud800\x00я'), max_size=6)
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["id", "50%", "%s"]),
+            st.one_of(_TEXTS, st.integers(), st.booleans(), st.just([1, "a"]), st.just(TEXT)),
+            min_size=1,
+        ),
+        max_size=4,
+    ),
+)
+def test_lines_of_lists_are_those_of_single_records(
+    records: list[dict[str, Value]],
+) -> None:
+    for fmt in (TEXT, NUMBERS):
+        expected = "\n".join([write_record(fmt, record) for record in records])
+        assert write_list(fmt, records) == expected
