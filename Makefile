@@ -6,7 +6,8 @@ export UV_PROJECT_ENVIRONMENT := .venv
 # Never reach for another interpreter than the one that is here.
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help serve test peers check fix fuzz bench crash clean bench-peers bench-costs bench-growth crash-smpp
+.PHONY: help serve test peers check fix fuzz bench crash clean bench-peers bench-costs bench-growth crash-smpp \
+	compiled test-compiled
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +24,14 @@ $(UV):
 	$(UV) sync --quiet --locked --inexact --python $(PYTHON)
 	@touch $@
 
+# An environment of its own: compiled files beside the sources would hide every later change of them.
+.compiled/.ready: $(UV) pyproject.toml uv.lock $(shell find src -name '*.py')
+	UV_PROJECT_ENVIRONMENT=.compiled $(UV) sync --quiet --locked --no-dev --no-install-project --python $(PYTHON)
+	rm -rf build/compiled
+	HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(UV) build --quiet --python $(PYTHON) --out-dir build/compiled
+	$(UV) pip install --quiet --python .compiled/bin/python --no-deps --reinstall build/compiled/*.whl
+	@touch $@
+
 serve: .venv/.run-ready  ## run the gateway with the embedded database in ./var
 	$(BIN)/heliograph serve $(ARGS)
 
@@ -31,6 +40,12 @@ test: .venv/.dev-ready  ## everything that must hold, in under ten minutes
 
 peers:  ## install the foreign programs of tests marked debian (as root, on Debian)
 	scripts/install_peers.sh
+
+compiled: .compiled/.ready  ## the same program with its hot path as machine code (needs a C compiler): .compiled/bin/heliograph
+
+test-compiled: .venv/.dev-ready .compiled/.ready  ## the tests of the program against that build; ARGS
+	PYTHONPATH=$$(echo $(CURDIR)/.compiled/lib/python*/site-packages) $(BIN)/python -m pytest -n auto --maxprocesses 4 \
+		--dist loadfile tests/unit tests/property tests/contract tests/e2e $(ARGS)
 
 check: .venv/.dev-ready  ## style and types
 	$(BIN)/ruff format --check .
@@ -64,4 +79,4 @@ crash-smpp: .venv/.dev-ready  ## the same over SMPP: every answered message has 
 	$(BIN)/python bench/crash_smpp.py $(ARGS)
 
 clean:  ## remove the environment and everything built
-	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache build dist
+	rm -rf .venv .compiled .uv .mypy_cache .ruff_cache .pytest_cache build dist

@@ -9,6 +9,7 @@ import os
 import resource
 import shutil
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from heliograph import __version__
 from heliograph.config import Config, parse_listen
 
 __all__ = ["Finding", "examine"]
@@ -46,6 +48,7 @@ async def examine(config: Config) -> list[Finding]:
     from heliograph.cli.storage_checks import examine_storage
 
     return [
+        _describe_program(),
         *_check_settings(config),
         *_check_folder(config.server.data_dir),
         *_check_limits(),
@@ -53,6 +56,14 @@ async def examine(config: Config) -> list[Finding]:
         *await examine_storage(config),
         *await _check_ports(config),
     ]
+
+
+def _describe_program() -> Finding:
+    from heliograph.storage import batch
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    how = "interpreted" if batch.__file__.endswith(".py") else "compiled"
+    return Finding("program", "good", f"{__version__}, {how}, on Python {python}")
 
 
 def _check_settings(config: Config) -> Iterator[Finding]:

@@ -14,7 +14,12 @@ BENCH = Path(__file__).resolve().parents[3] / "bench"
 @pytest.mark.parametrize(
     ("program", "options", "expected"),
     [
-        ("contacts.py", ("--count", "300", "--tries", "60"), "60 searches by chance"),
+        pytest.param(
+            "contacts.py",
+            ("--count", "300", "--tries", "60"),
+            "60 searches by chance",
+            marks=pytest.mark.interpreted,
+        ),
         ("subclients.py", ("--subclients", "8", "--days", "40"), "details of ten days"),
     ],
 )

@@ -31,7 +31,7 @@ def test_a_healthy_folder(ask: Ask) -> None:
     assert report["ok"]
     looked_at = {each["check"] for each in report["findings"]}
     assert {
-        *("settings", "data folder", "disk space", "open files", "clock", "database"),
+        *("program", "settings", "data folder", "disk space", "open files", "clock", "database"),
         *("accounts", "connectors", "routes", "server", "ports"),
     } <= looked_at
     assert all(each["todo"] for each in report["findings"] if each["verdict"] != "good")

@@ -151,6 +151,7 @@ async def test_imported_numbers_lie_over_the_packaged_plan(
     assert ported.mccmnc == "25099"
 
 
+@pytest.mark.interpreted
 async def test_a_database_that_is_away_leaves_the_old_values(
     database: Database, directory: Directory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

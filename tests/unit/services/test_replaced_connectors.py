@@ -108,6 +108,7 @@ async def test_what_was_put_off_goes_another_way_when_its_connector_is_taken_awa
     await rig.reach(sent.client_ref, 0)
 
 
+@pytest.mark.interpreted
 async def test_what_was_accepted_while_its_connector_went_is_not_lost(rig: Rig) -> None:
     puppet = PuppetConnector(0, answers=False)
     await rig.attach(puppet)
