@@ -172,8 +172,8 @@ async def test_names_and_groups_together(book: Book, monkeypatch: pytest.MonkeyP
     await book.add(*phones[:6], groups=[one])
     await book.add(*phones[6:], groups=[])
     await book.contacts.add(book.account, PHONE, [(phones[1], {"last_name": "Ra"})])
-    for many in (50_000, 1, 3):
-        monkeypatch.setattr("heliograph.storage.contact_pages._MANY", many)
+    for few in (50_000, 1, 3):
+        monkeypatch.setattr("heliograph.storage.contact_pages._FEW", few)
         assert await book.phones(full_name="li", group_id=one, limit=3) == [
             phones[0],
             phones[2],

@@ -24,7 +24,14 @@ from heliograph.domain.messages import MessageType
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Entry, SendRequest
 from heliograph.services.registers import Registers
-from heliograph.storage import beginnings, blacklists, contact_groups, contact_pages, contacts
+from heliograph.storage import (
+    beginnings,
+    blacklists,
+    contact_groups,
+    contact_index,
+    contact_pages,
+    contacts,
+)
 from heliograph.storage.contacts import AddressTaken
 from heliograph.storage.database import Database
 
@@ -166,6 +173,7 @@ class Contacts:
                     connection, account.id, kind, rows=batch, group_ids=group_ids
                 )
             last_id = ids[next(reversed(batch))]
+            await contact_index.settle(self._database, account.id, kind)
         return last_id or Refusal.BAD_PARAMETERS
 
     async def change(
@@ -200,6 +208,7 @@ class Contacts:
                     )
         except AddressTaken:
             return Refusal.NOT_SAVED
+        await contact_index.settle(self._database, account.id, kind)
         return None
 
     async def delete(self, account: Account, kind: ContactKind, address: str) -> Refusal | None:

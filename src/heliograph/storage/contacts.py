@@ -21,7 +21,7 @@ from heliograph.domain.contacts import (
     name_key,
     search_key,
 )
-from heliograph.storage import contact_groups, contact_search
+from heliograph.storage import contact_groups, contact_index
 from heliograph.storage.schema_books import contact_members, contacts
 from heliograph.storage.sets import is_sqlite, joined
 
@@ -82,13 +82,13 @@ async def put_contacts(
     """
     known = await _stored_fields(connection, account_id, kind, list(rows))
     lines = []
-    search_keys: dict[str, str] = {}
+    changed = []
     for address, fields in rows.items():
         merged = {**known.get(address, {}), **fields, "address": address}
         merged["name_key"], merged["search_key"] = _keys(merged)
         lines.append([merged.get(name, "") for name in _WRITTEN])
         if known.get(address, {}).get("search_key") != merged["search_key"]:
-            search_keys[address] = merged["search_key"]
+            changed.append(address)
     statement = _UPSERT_SQLITE if is_sqlite(connection) else _UPSERT_POSTGRESQL
     done = await connection.execute(
         statement,
@@ -107,8 +107,7 @@ async def put_contacts(
         if old:
             await contact_groups.leave_groups(connection, old)
         await contact_groups.join_groups(connection, [*old, *fresh], group_ids)
-    changed = {ids[address]: search_key for address, search_key in search_keys.items()}
-    await contact_search.refresh(connection, account_id, kind, changed)
+    await contact_index.note(connection, account_id, kind, [ids[each] for each in changed])
     return ids
 
 
@@ -136,7 +135,7 @@ async def change_contact(
     owner = (contacts.c.account_id, contacts.c.kind)
     row = (
         await connection.execute(
-            select(*owner, contacts.c.address, *_FIELDS)
+            select(*owner, contacts.c.address, contacts.c.search_key, *_FIELDS)
             .where(contacts.c.id == contact_id)
             .with_for_update()
         )
@@ -155,9 +154,8 @@ async def change_contact(
     if group_ids is not None:
         await contact_groups.leave_groups(connection, [contact_id])
         await contact_groups.join_groups(connection, [contact_id], group_ids)
-    await contact_search.refresh(
-        connection, row.account_id, ContactKind(row.kind), {contact_id: merged["search_key"]}
-    )
+    if merged["search_key"] != row.search_key:
+        await contact_index.note(connection, row.account_id, ContactKind(row.kind), [contact_id])
 
 
 async def copy_contact(
@@ -183,13 +181,7 @@ async def copy_contact(
 async def delete_contact(connection: AsyncConnection, contact_id: int) -> None:
     """Deletes a contact and takes it out of its groups."""
     await contact_groups.leave_groups(connection, [contact_id])
-    done = await connection.execute(
-        delete(contacts)
-        .where(contacts.c.id == contact_id)
-        .returning(contacts.c.account_id, contacts.c.kind)
-    )
-    for account_id, kind in done.all():
-        await contact_search.refresh(connection, account_id, ContactKind(kind), {contact_id: None})
+    await connection.execute(delete(contacts).where(contacts.c.id == contact_id))
 
 
 async def list_addresses(

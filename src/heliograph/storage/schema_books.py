@@ -20,7 +20,6 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from heliograph.domain.signatures import WIDTHS
 from heliograph.storage.schema import metadata
 
 __all__ = ["metadata"]
@@ -85,32 +84,35 @@ contacts = Table(
 )
 
 
-def _signatures(width: int) -> Table:
-    return Table(
-        f"contact_signatures_{width}",
-        metadata,
-        Column("account_id", BigInteger, primary_key=True, autoincrement=False),
-        Column("kind", SmallInteger, primary_key=True, autoincrement=False),
-        Column("block", BigInteger, primary_key=True, autoincrement=False),  # id >> 5
-        Column("signature", LargeBinary, nullable=False),
-        sqlite_with_rowid=False,
-    )
+# Who holds which grams, see `contact_index`: contacts stand on shelves of 4096 neighbouring ids.
+contact_shelves = Table(
+    "contact_shelves",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("shelf", BigInteger, nullable=False),  # id >> 12 of its contacts
+    Column("settled", BigInteger, nullable=False),  # contacts, since it was last made anew
+    Column("version", BigInteger, nullable=False),  # one more with every change
+    UniqueConstraint("account_id", "kind", "shelf", name="uq_contact_shelves_shelf"),
+)
 
+contact_grams = Table(
+    "contact_grams",
+    metadata,
+    # contact_shelves.id << 17 | slot
+    Column("key", _Id, primary_key=True, autoincrement=False),
+    Column("holders", LargeBinary, nullable=False),  # domain.grams: places on the shelf
+)
 
-# What is in the contacts of 32 neighbouring ids, see contact_search: by the width of the grams, in
-# tables of their own, as a search reads the signatures of one width only, and all of them.
-contact_signatures = {width: _signatures(width) for width in WIDTHS}
-
-contact_texts = Table(  # of the contacts of a block: apart, as most searches look at few of them
-    "contact_texts",
+contact_fresh = Table(  # contacts whose grams are not among those of their shelf yet
+    "contact_fresh",
     metadata,
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", SmallInteger, primary_key=True, autoincrement=False),
-    Column("block", BigInteger, primary_key=True, autoincrement=False),
-    Column("spare", Integer, nullable=False),  # contacts that may change before it is made anew
-    Column("texts", Text, nullable=False),
-    # Not compressed, and in the row itself, until a block has some 250 octets a contact.
-    postgresql_with={"toast_tuple_target": 8160},
+    Column("contact_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("stamp", BigInteger, nullable=False),  # one more with every change of the contact
+    sqlite_with_rowid=False,
 )
 
 contact_members = Table(

@@ -21,13 +21,10 @@ def upgrade() -> None:
     _create_campaign_sources()
     _create_campaigns()
     _create_connectors()
+    _create_contact_fresh()
+    _create_contact_grams()
     _create_contact_members()
-    _create_contact_signatures_2()
-    _create_contact_signatures_3()
-    _create_contact_signatures_4()
-    _create_contact_signatures_5()
-    _create_contact_signatures_8()
-    _create_contact_texts()
+    _create_contact_shelves()
     _create_counters()
     _create_currencies()
     _create_day_counts()
@@ -252,6 +249,32 @@ def _create_connectors() -> None:
     )
 
 
+def _create_contact_fresh() -> None:
+    op.create_table(
+        "contact_fresh",
+        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("contact_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("stamp", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", "kind", "contact_id", name=op.f("pk_contact_fresh")),
+        sqlite_with_rowid=False,
+    )
+
+
+def _create_contact_grams() -> None:
+    op.create_table(
+        "contact_grams",
+        sa.Column(
+            "key",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("holders", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_contact_grams")),
+    )
+
+
 def _create_contact_members() -> None:
     op.create_table(
         "contact_members",
@@ -263,86 +286,17 @@ def _create_contact_members() -> None:
     op.create_index("ix_contact_members_contact", "contact_members", ["contact_id"], unique=False)
 
 
-def _create_contact_signatures_2() -> None:
+def _create_contact_shelves() -> None:
     op.create_table(
-        "contact_signatures_2",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("signature", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "account_id", "kind", "block", name=op.f("pk_contact_signatures_2")
-        ),
-        sqlite_with_rowid=False,
-    )
-
-
-def _create_contact_signatures_3() -> None:
-    op.create_table(
-        "contact_signatures_3",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("signature", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "account_id", "kind", "block", name=op.f("pk_contact_signatures_3")
-        ),
-        sqlite_with_rowid=False,
-    )
-
-
-def _create_contact_signatures_4() -> None:
-    op.create_table(
-        "contact_signatures_4",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("signature", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "account_id", "kind", "block", name=op.f("pk_contact_signatures_4")
-        ),
-        sqlite_with_rowid=False,
-    )
-
-
-def _create_contact_signatures_5() -> None:
-    op.create_table(
-        "contact_signatures_5",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("signature", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "account_id", "kind", "block", name=op.f("pk_contact_signatures_5")
-        ),
-        sqlite_with_rowid=False,
-    )
-
-
-def _create_contact_signatures_8() -> None:
-    op.create_table(
-        "contact_signatures_8",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("signature", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "account_id", "kind", "block", name=op.f("pk_contact_signatures_8")
-        ),
-        sqlite_with_rowid=False,
-    )
-
-
-def _create_contact_texts() -> None:
-    op.create_table(
-        "contact_texts",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("spare", sa.Integer(), nullable=False),
-        sa.Column("texts", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("account_id", "kind", "block", name=op.f("pk_contact_texts")),
-        postgresql_with={"toast_tuple_target": 8160},
+        "contact_shelves",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("shelf", sa.BigInteger(), nullable=False),
+        sa.Column("settled", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contact_shelves")),
+        sa.UniqueConstraint("account_id", "kind", "shelf", name="uq_contact_shelves_shelf"),
     )
 
 

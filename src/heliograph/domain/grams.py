@@ -1,0 +1,126 @@
+"""What makes a search for any part of a text fast: who holds which grams.
+
+A *gram* is one, two or three neighbouring signs of a text. Whoever holds a part of a text holds all
+grams of that part; who holds these is looked up, and of the few that are left the texts are read.
+
+Contacts stand on *shelves* of 4096 neighbouring ids, and a shelf has a row for each *slot*. Grams
+find their slot by a hash, so that a shelf has no more rows when its texts are longer or in other
+letters. A row of *holders* names places on the shelf: two octets for each while they are few, one
+bit for each place of the shelf when they are many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from struct import Struct
+from zlib import crc32
+
+__all__ = [
+    "SHELF_BITS",
+    "SLOT_BITS",
+    "add_holders",
+    "common_holders",
+    "grams_of",
+    "grams_to_find",
+    "slot_of",
+]
+
+SHELF_BITS = 12
+# A slot is a number of so many bits: there are 65,536 for one or two signs, which are looked for
+# alone and must hardly ever meet others, and 4096 for three.
+SLOT_BITS = 17
+_SHORT_SLOT_BITS, _LONG_SLOT_BITS = 16, 12
+_MIX = 0x9E3779B1
+_HASH_BITS = 32
+
+# Stands for the beginning of a line: names are looked for by their beginning.
+_BEGIN = "\n"
+# More of what is looked for would sort out little more, and each has a row on every shelf.
+_MAX_GRAMS = 8
+# So few of three signs leave too many whose grams only share the slot.
+_FEW_GRAMS = 2
+
+_BITMAP_OCTETS = (1 << SHELF_BITS) // 8
+# Lists of places, by their length. They are shorter than a bitmap, which tells one from the other.
+_LISTS = [Struct(f"<{length}H") for length in range(_BITMAP_OCTETS // 2)]
+# The bits that are set, by the value of an octet.
+_BITS_SET = [[bit for bit in range(8) if octet >> bit & 1] for octet in range(256)]
+
+
+def grams_of(text: str) -> set[str]:
+    """The grams of a text; none reaches over the end of a line."""
+    lines = [_BEGIN + line.strip() for line in text.split("\n")]
+    grams = {*"".join(lines)} - {_BEGIN}
+    grams.update([line[at : at + 2] for line in lines for at in range(len(line) - 1)])
+    grams.update([line[at : at + 3] for line in lines for at in range(len(line) - 2)])
+    return grams
+
+
+def grams_to_find(part: str, full_name: str = "") -> list[str]:
+    """Some grams that every text has that holds `part`, and lines with the words of `full_name`
+    one after the other. None: every text may have them."""
+    grams = _spread([gram for line in part.split("\n") for gram in _longest_grams(line.strip())])
+    words = full_name.split()
+    if words:
+        words[0] = _BEGIN + words[0]
+        grams += _spread([gram for word in words for gram in _longest_grams(word)])
+    return list(dict.fromkeys(grams))
+
+
+def slot_of(gram: str, shelf: int) -> int:
+    """The slot of a gram on a shelf. Two grams that share one do not share it on every shelf:
+    a rare one must not seem to be wherever a usual one is."""
+    # A text may hold half of a surrogate pair: clients send what they like.
+    hashed = crc32(gram.encode("utf-8", "surrogatepass"))
+    mixed = hashed * _MIX * (2 * shelf + 1) & (1 << _HASH_BITS) - 1
+    if len(gram) < 3:
+        return mixed >> _HASH_BITS - _SHORT_SLOT_BITS
+    return (1 << _SHORT_SLOT_BITS) + (mixed >> _HASH_BITS - _LONG_SLOT_BITS)
+
+
+def add_holders(row: bytes, places: Iterable[int]) -> bytes:
+    """A row of holders, b"" for none, with more of them."""
+    if len(row) < _BITMAP_OCTETS:
+        held = set(_LISTS[len(row) // 2].unpack(row))
+        count = len(held)
+        held.update(places)
+        if len(held) == count:
+            return row
+        if len(held) < len(_LISTS):
+            return _LISTS[len(held)].pack(*held)
+        row, places = bytes(_BITMAP_OCTETS), held
+    bits = bytearray(row)
+    for place in places:
+        bits[place >> 3] |= 1 << (place & 7)
+    return bytes(bits)
+
+
+def common_holders(rows: Sequence[bytes]) -> list[int]:
+    """The places that are in all rows, in their order; there is at least one row."""
+    lists = sorted((row for row in rows if len(row) < _BITMAP_OCTETS), key=len)
+    bitmaps = [row for row in rows if len(row) == _BITMAP_OCTETS]
+    if not lists:
+        common = int.from_bytes(bitmaps[0], "little")
+        for row in bitmaps[1:]:
+            common &= int.from_bytes(row, "little")
+        octets = common.to_bytes(_BITMAP_OCTETS, "little")
+        return [8 * at + bit for at, octet in enumerate(octets) for bit in _BITS_SET[octet]]
+    left = set(_LISTS[len(lists[0]) // 2].unpack(lists[0]))
+    for row in lists[1:]:
+        left.intersection_update(_LISTS[len(row) // 2].unpack(row))
+    for row in bitmaps:
+        left = {place for place in left if row[place >> 3] >> (place & 7) & 1}
+    return sorted(left)
+
+
+def _longest_grams(line: str) -> list[str]:
+    grams = [line[at : at + 3] for at in range(len(line) - 2)]
+    if len(grams) <= _FEW_GRAMS:
+        grams += [line[at : at + 2] for at in range(len(line) - 1)]
+    return grams or list(line)
+
+
+def _spread(grams: list[str]) -> list[str]:
+    """No more than are worth it, from everywhere."""
+    count = min(len(grams), _MAX_GRAMS)
+    return [grams[at * len(grams) // count] for at in range(count)]

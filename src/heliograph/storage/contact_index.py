@@ -1,0 +1,257 @@
+"""The index of contacts: who holds which grams (`domain.grams`), shelf by shelf.
+
+A change of a contact only notes that it is *fresh*: a search looks at fresh ones in any case. When
+there are many, those of the fullest shelf are settled: their grams are added to the rows of the
+shelf. What a contact no longer has stays there, as a search reads the texts of whom it finds; after
+as many changes as a shelf has places its rows are made anew.
+
+Settling reads and works without a transaction, and then writes in a short one, unless somebody else
+has changed the shelf meanwhile. Whoever has changed again meanwhile stays fresh. It waits for
+nobody's rows; so it can not be part of a deadlock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    LargeBinary,
+    Table,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from heliograph.domain.contacts import ContactKind
+from heliograph.domain.grams import SHELF_BITS, SLOT_BITS, add_holders, grams_of, slot_of
+from heliograph.storage.database import Database
+from heliograph.storage.schema_books import contact_fresh, contact_grams, contact_shelves, contacts
+from heliograph.storage.sets import among, is_sqlite, joined
+
+__all__ = ["note", "read_rows", "settle"]
+
+# Contacts that a search looks at one by one, 2 to 3 us each.
+_MAX_FRESH = 2048
+# A shelf on which so many have been settled is made anew: twice as many as it has places.
+_WORN = 2 << SHELF_BITS
+
+_NOTE = (
+    "INSERT INTO contact_fresh (account_id, kind, contact_id, stamp) "
+    "SELECT CAST(:account_id AS bigint), CAST(:kind AS smallint), id, 0 FROM {0} "
+    "ON CONFLICT (account_id, kind, contact_id) DO UPDATE SET stamp = contact_fresh.stamp + 1"
+)
+_ids = bindparam("ids", type_=ARRAY(BigInteger))
+_NOTE_SQLITE = text(_NOTE.format("(SELECT value AS id FROM json_each(:ids)) WHERE true"))
+_NOTE_POSTGRESQL = text(_NOTE.format("unnest(:ids) AS fresh(id)")).bindparams(_ids)
+_PUT = "ON CONFLICT (key) DO UPDATE SET holders = excluded.holders"
+_PUT_SQLITE = text(f"INSERT INTO contact_grams (key, holders) VALUES (:key, :holders) {_PUT}")
+_PUT_POSTGRESQL = text(
+    f"INSERT INTO contact_grams (key, holders) SELECT * FROM unnest(:keys, :rows) {_PUT}"
+).bindparams(
+    bindparam("keys", type_=ARRAY(BigInteger)), bindparam("rows", type_=ARRAY(LargeBinary))
+)
+
+
+async def note(
+    connection: AsyncConnection, account_id: int, kind: ContactKind, ids: Collection[int]
+) -> None:
+    """Contacts are new, or something else is searched of them than before. To be followed by
+    `settle` after the transaction."""
+    if not ids:
+        return
+    values: dict[str, Any] = {"account_id": account_id, "kind": int(kind)}
+    # In one order: no deadlock.
+    if is_sqlite(connection):
+        values["ids"] = str(sorted(ids))
+        await connection.execute(_NOTE_SQLITE, values)
+    else:
+        values["ids"] = sorted(ids)
+        await connection.execute(_NOTE_POSTGRESQL, values)
+
+
+async def settle(database: Database, account_id: int, kind: ContactKind) -> None:
+    """Settles fresh contacts until few are left. Has its own transactions, and gives up when
+    others settle, too."""
+    place = {"account_id": account_id, "kind": int(kind)}
+    is_done = True
+    while is_done:
+        async with database.read() as connection:
+            number = await _fullest_shelf(connection, place)
+            work = await _plan(connection, place, number) if number is not None else None
+        if number is None:
+            return
+        if work is None:
+            async with database.write() as connection:
+                await _add_shelf(connection, place, number)
+            continue
+        if not work.stamps:
+            return
+        places = await asyncio.to_thread(_places_by_key, work)
+        known: Mapping[int, bytes] = {}
+        if not work.is_anew:
+            async with database.read() as connection:
+                known = await read_rows(connection, list(places))
+        rows = await asyncio.to_thread(_merge, known, places)
+        async with database.write() as connection:
+            is_done = await _store(connection, work, rows)
+
+
+async def read_rows(connection: AsyncConnection, keys: Sequence[int]) -> dict[int, bytes]:
+    """Rows of holders by their keys, of those that there are."""
+    column = contact_grams.c
+    rows = await connection.execute(
+        select(column.key, column.holders).where(joined(connection, column.key, keys))
+    )
+    return dict(rows.all())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """One shelf whose fresh contacts are settled. `version` and `settled`: those of the shelf as
+    it was read; `stamps`: those of the fresh contacts, by id; `texts`: (id, search key) of whom to
+    add, of everybody on the shelf when it `is_anew`."""
+
+    number: int
+    id: int
+    version: int
+    settled: int
+    is_anew: bool
+    stamps: Mapping[int, int]
+    texts: Sequence[tuple[int, str]]
+    place: Mapping[str, int]
+
+
+async def _fullest_shelf(connection: AsyncConnection, place: Mapping[str, int]) -> int | None:
+    """The number of the shelf with most fresh contacts; None: there are not many."""
+    number = literal_column(f"contact_id >> {SHELF_BITS}", BigInteger)
+    rows = await connection.execute(
+        select(number, func.count()).where(*_owned(contact_fresh, place)).group_by(number)
+    )
+    counts: dict[int, int] = dict(rows.all())
+    if sum(counts.values()) <= _MAX_FRESH:
+        return None
+    return max(counts, key=lambda number: counts[number])
+
+
+async def _add_shelf(connection: AsyncConnection, place: Mapping[str, int], number: int) -> None:
+    engine = sqlite if is_sqlite(connection) else postgresql
+    await connection.execute(
+        engine.insert(contact_shelves)
+        .values({**place, "shelf": number, "settled": 0, "version": 0})
+        .on_conflict_do_nothing()
+    )
+
+
+async def _plan(connection: AsyncConnection, place: Mapping[str, int], number: int) -> _Work | None:
+    """What to do on a shelf; None: it is new. Read in this order: what changes meanwhile either
+    changes the version, or has another stamp."""
+    shelf, fresh = contact_shelves.c, contact_fresh.c
+    those = _owned(contact_shelves, place)
+    rows = await connection.execute(
+        select(shelf.id, shelf.version, shelf.settled).where(*those, shelf.shelf == number)
+    )
+    row = rows.one_or_none()
+    if row is None:
+        return None
+    first, last = number << SHELF_BITS, (number + 1 << SHELF_BITS) - 1
+    stamps = await connection.execute(
+        select(fresh.contact_id, fresh.stamp).where(
+            *_owned(contact_fresh, place), fresh.contact_id.between(first, last)
+        )
+    )
+    stamped = dict(stamps.all())
+    is_anew = row.settled == 0 or row.settled + len(stamped) > _WORN
+    query = select(contacts.c.id, contacts.c.search_key).where(
+        *_owned(contacts, place), contacts.c.id.between(first, last)
+    )
+    if not is_anew:
+        query = query.where(among(connection, contacts.c.id, list(stamped)))
+    texts = [(id, search_key) for id, search_key in (await connection.execute(query)).all()]
+    return _Work(
+        number=number,
+        id=row.id,
+        version=row.version,
+        settled=row.settled,
+        is_anew=is_anew,
+        stamps=stamped,
+        texts=texts,
+        place=place,
+    )
+
+
+def _places_by_key(work: _Work) -> dict[int, list[int]]:
+    """Which places on the shelf hold the grams of a row, by its key."""
+    key_of = cache(lambda gram: work.id << SLOT_BITS | slot_of(gram, work.number))
+    places = defaultdict(list)
+    for id, search_key in work.texts:
+        place = id & (1 << SHELF_BITS) - 1
+        for key in set(map(key_of, grams_of(search_key))):
+            places[key].append(place)
+    return places
+
+
+def _merge(known: Mapping[int, bytes], places: Mapping[int, list[int]]) -> dict[int, bytes]:
+    """Rows that are new or have other holders than before."""
+    rows = {key: add_holders(known.get(key, b""), some) for key, some in places.items()}
+    return {key: row for key, row in rows.items() if row != known.get(key)}
+
+
+async def _store(connection: AsyncConnection, work: _Work, rows: Mapping[int, bytes]) -> bool:
+    """False: somebody else has changed the shelf, or is changing its contacts."""
+    shelf = contact_shelves.c
+    changed = await connection.execute(
+        update(contact_shelves)
+        .where(shelf.id == work.id, shelf.version == work.version)
+        .values(
+            version=work.version + 1,
+            settled=len(work.texts) + (0 if work.is_anew else work.settled),
+        )
+    )
+    if not changed.rowcount:
+        return False
+    if work.is_anew:
+        first, last = work.id << SLOT_BITS, (work.id + 1 << SLOT_BITS) - 1
+        await connection.execute(
+            delete(contact_grams).where(contact_grams.c.key.between(first, last))
+        )
+    if rows and is_sqlite(connection):
+        await connection.execute(
+            _PUT_SQLITE, [{"key": key, "holders": row} for key, row in rows.items()]
+        )
+    elif rows:
+        await connection.execute(_PUT_POSTGRESQL, {"keys": list(rows), "rows": list(rows.values())})
+    return await _take_out(connection, work)
+
+
+async def _take_out(connection: AsyncConnection, work: _Work) -> bool:
+    """Whether any is fresh no longer."""
+    fresh = contact_fresh.c
+    owned = _owned(contact_fresh, work.place)
+    there = await connection.execute(
+        select(fresh.contact_id, fresh.stamp)
+        .where(*owned, fresh.contact_id.between(min(work.stamps), max(work.stamps)))
+        .with_for_update(skip_locked=True)
+    )
+    ids = [id for id, stamp in there.all() if work.stamps.get(id) == stamp]
+    await connection.execute(
+        delete(contact_fresh).where(*owned, among(connection, fresh.contact_id, ids))
+    )
+    return bool(ids)
+
+
+def _owned(table: Table, place: Mapping[str, int]) -> tuple[ColumnElement[bool], ...]:
+    return table.c.account_id == place["account_id"], table.c.kind == place["kind"]

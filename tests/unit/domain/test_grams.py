@@ -1,0 +1,82 @@
+"""Grams of texts: whoever holds a part of a text is found by its grams, and few others are."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heliograph.domain.contacts import name_key, search_key
+from heliograph.domain.grams import (
+    SLOT_BITS,
+    add_holders,
+    common_holders,
+    grams_of,
+    grams_to_find,
+    slot_of,
+)
+
+_texts = st.text(st.sampled_from("abcабв0123456789 \n\r\xa0\ud800ßΣ"), max_size=40)
+_names = st.text(st.sampled_from("abc \n\tßİ"), max_size=5)
+_places = st.sets(st.integers(0, 4095), max_size=400)
+
+
+def test_grams_do_not_reach_over_lines_and_know_where_these_begin() -> None:
+    assert grams_of("abc\nd") == {"a", "b", "c", "d", "\na", "ab", "bc", "\nd", "\nab", "abc"}
+    assert grams_of(" a ") == {"a", "\na"}
+    assert grams_of("") == grams_of("\n \n") == set()
+
+
+def test_a_search_takes_the_grams_that_tell_most() -> None:
+    assert grams_to_find("abcdef") == ["abc", "bcd", "cde", "def"]
+    assert grams_to_find("abc") == ["abc", "ab", "bc"]
+    assert grams_to_find("ab\nc") == ["ab", "c"]
+    assert grams_to_find("a") == ["a"]
+    assert grams_to_find("", "iv pe") == ["\niv", "\ni", "iv", "pe"]
+    assert grams_to_find("\n", " ") == []
+    long = grams_to_find("abcdefghijklmnopqrstuvwxyz")
+    assert len(long) == 8
+    assert long[0] == "abc"
+
+
+@given(_texts, st.integers(0, 39), st.integers(1, 12))
+def test_who_holds_a_part_holds_its_grams(text: str, at: int, length: int) -> None:
+    assert set(grams_to_find(text[at : at + length])) <= grams_of(text)
+
+
+@given(_names, _names, _names, st.integers(0, 12))
+def test_who_has_a_name_holds_its_grams(last: str, first: str, middle: str, length: int) -> None:
+    fields = {"address": "79160000001", "last_name": last, "first_name": first}
+    key = name_key(last, first, middle)
+    beginning = " ".join(key[:length].split())
+    if key.startswith(beginning):
+        grams = grams_to_find("", beginning)
+        assert set(grams) <= grams_of(search_key({**fields, "middle_name": middle}))
+
+
+@given(st.lists(_places, min_size=1, max_size=5))
+def test_rows_of_holders_are_sets(sets: list[set[int]]) -> None:
+    rows = []
+    for places in sets:
+        row = b""
+        for place in places:
+            row = add_holders(row, [place])
+        assert row == add_holders(row, places) == add_holders(row, sorted(places)[:3])
+        assert len(row) == min(2 * len(places), 512)
+        assert common_holders([row]) == sorted(places)
+        rows.append(row)
+    assert common_holders(rows) == sorted(set.intersection(*sets))
+
+
+def test_grams_that_share_a_slot_do_not_share_it_on_every_shelf() -> None:
+    """A rare one would seem to be wherever a usual one is."""
+    grams = [f"{n:03}" for n in range(1000)] + [f"{n:02}" for n in range(100)]
+    for gram in grams[::7]:
+        others = [each for each in grams if each != gram]
+        for shelf in range(5):
+            slot = slot_of(gram, shelf)
+            assert 0 <= slot < 1 << SLOT_BITS
+            others = [each for each in others if slot_of(each, shelf) == slot]
+        assert not others
+    for count in (1, 2, 3):
+        slots = {slot_of("abc"[:count], shelf) for shelf in range(100)}
+        assert len(slots) > 90
