@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import resource
 import sys
 import time
@@ -223,6 +224,18 @@ async def measure_parts(search: Callable[[str], Awaitable[None]], tries: int) ->
     print("longest: " + ", ".join(f"{part!r} {ms:.1f}" for ms, part in taken[:12]))
 
 
+async def measure_changes(contacts: Contacts, account: Account, count: int) -> None:
+    """What it takes to change single contacts all over the book; some of them settle others."""
+    chance = random.Random(time.time_ns())
+
+    async def change() -> None:
+        phone, text = number(chance.randrange(count)), f"changed {chance.randrange(10**6)}"
+        fields = {"comments": text}
+        assert await contacts.change(account, ContactKind.PHONE, phone, fields=fields) is None
+
+    await measure("change of one contact", change, times=min(count // 100 + 1, 3000))
+
+
 async def measure_black_list(
     database: Database, contacts: Contacts, account: Account, wanted: int
 ) -> None:
@@ -270,6 +283,7 @@ async def run(url: str, count: int, tries: int) -> None:
     try:
         groups = await fill(database, contacts, account, count)
         await measure_pages(contacts, account, groups, count, tries)
+        await measure_changes(contacts, account, count)
         await measure_black_list(database, contacts, account, count)
     finally:
         await database.close()

@@ -3,10 +3,10 @@
 A *gram* is one, two or three neighbouring signs of a text. Whoever holds a part of a text holds all
 grams of that part; who holds these is looked up, and of the few that are left the texts are read.
 
-Contacts stand on *shelves* of 4096 neighbouring ids, and a shelf has a row for each *slot*. Grams
-find their slot by a hash, so that a shelf has no more rows when its texts are longer or in other
-letters. A row of *holders* names places on the shelf: two octets for each while they are few, one
-bit for each place of the shelf when they are many.
+Contacts stand on *shelves* of 4096 neighbouring ids, and a shelf has a row of *holders* for each
+*mark* of grams: a hash, so that the rows have a bound whatever the letters and the length of texts.
+A row names places on the shelf: by two octets each while they are few, and by one bit for each
+place of the shelf when they are many.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from struct import Struct
 from zlib import crc32
 
 __all__ = [
+    "MARK_BITS",
     "SHELF_BITS",
-    "SLOT_BITS",
     "add_holders",
     "common_holders",
     "grams_of",
     "grams_to_find",
-    "slot_of",
+    "mark_of",
 ]
 
 SHELF_BITS = 12
-# A slot is a number of so many bits: there are 65,536 for one or two signs, which are looked for
+# A mark is a number of so many bits: there are 65,536 for one or two signs, which are looked for
 # alone and must hardly ever meet others, and 4096 for three.
-SLOT_BITS = 17
-_SHORT_SLOT_BITS, _LONG_SLOT_BITS = 16, 12
+MARK_BITS = 17
+_SHORT_MARK_BITS, _LONG_MARK_BITS = 16, 12
 _MIX = 0x9E3779B1
 _HASH_BITS = 32
 
@@ -37,7 +37,7 @@ _HASH_BITS = 32
 _BEGIN = "\n"
 # More of what is looked for would sort out little more, and each has a row on every shelf.
 _MAX_GRAMS = 8
-# So few of three signs leave too many whose grams only share the slot.
+# So few of three signs leave too many whose grams only share a mark.
 _FEW_GRAMS = 2
 
 _BITMAP_OCTETS = (1 << SHELF_BITS) // 8
@@ -67,15 +67,15 @@ def grams_to_find(part: str, full_name: str = "") -> list[str]:
     return list(dict.fromkeys(grams))
 
 
-def slot_of(gram: str, shelf: int) -> int:
-    """The slot of a gram on a shelf. Two grams that share one do not share it on every shelf:
+def mark_of(gram: str, shelf: int) -> int:
+    """The mark of a gram on a shelf. Two grams that share one do not share it on every shelf:
     a rare one must not seem to be wherever a usual one is."""
     # A text may hold half of a surrogate pair: clients send what they like.
     hashed = crc32(gram.encode("utf-8", "surrogatepass"))
     mixed = hashed * _MIX * (2 * shelf + 1) & (1 << _HASH_BITS) - 1
     if len(gram) < 3:
-        return mixed >> _HASH_BITS - _SHORT_SLOT_BITS
-    return (1 << _SHORT_SLOT_BITS) + (mixed >> _HASH_BITS - _LONG_SLOT_BITS)
+        return mixed >> _HASH_BITS - _SHORT_MARK_BITS
+    return (1 << _SHORT_MARK_BITS) + (mixed >> _HASH_BITS - _LONG_MARK_BITS)
 
 
 def add_holders(row: bytes, places: Iterable[int]) -> bytes:

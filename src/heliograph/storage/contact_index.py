@@ -37,7 +37,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.contacts import ContactKind
-from heliograph.domain.grams import SHELF_BITS, SLOT_BITS, add_holders, grams_of, slot_of
+from heliograph.domain.grams import MARK_BITS, SHELF_BITS, add_holders, grams_of, mark_of
 from heliograph.storage.database import Database
 from heliograph.storage.schema_books import contact_fresh, contact_grams, contact_shelves, contacts
 from heliograph.storage.sets import among, is_sqlite, joined
@@ -195,7 +195,7 @@ async def _plan(connection: AsyncConnection, place: Mapping[str, int], number: i
 
 def _places_by_key(work: _Work) -> dict[int, list[int]]:
     """Which places on the shelf hold the grams of a row, by its key."""
-    key_of = cache(lambda gram: work.id << SLOT_BITS | slot_of(gram, work.number))
+    key_of = cache(lambda gram: work.id << MARK_BITS | mark_of(gram, work.number))
     places = defaultdict(list)
     for id, search_key in work.texts:
         place = id & (1 << SHELF_BITS) - 1
@@ -224,7 +224,7 @@ async def _store(connection: AsyncConnection, work: _Work, rows: Mapping[int, by
     if not changed.rowcount:
         return False
     if work.is_anew:
-        first, last = work.id << SLOT_BITS, (work.id + 1 << SLOT_BITS) - 1
+        first, last = work.id << MARK_BITS, (work.id + 1 << MARK_BITS) - 1
         await connection.execute(
             delete(contact_grams).where(contact_grams.c.key.between(first, last))
         )

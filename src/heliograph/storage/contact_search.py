@@ -12,14 +12,14 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.contacts import ContactKind
-from heliograph.domain.grams import SHELF_BITS, SLOT_BITS, common_holders, slot_of
+from heliograph.domain.grams import MARK_BITS, SHELF_BITS, common_holders, mark_of
 from heliograph.storage.contact_index import read_rows
 from heliograph.storage.schema_books import contact_fresh, contact_members, contact_shelves
-from heliograph.storage.sets import joined
+from heliograph.storage.sets import among, read_numbers
 
 __all__ = ["find_candidates"]
 
@@ -70,25 +70,21 @@ class _Group:
     async def members(self, ids: list[int]) -> list[int]:
         """Those of `ids` that are in the group; there is at least one id."""
         limit = _IN_A_ROW * len(ids)
-        found: list[int] = []
+        member = contact_members.c
+        query = select(member.contact_id).where(member.group_id == self._group_id)
+        found: set[int] = set()
         at = 0
         # As long as few others stand between them: not in a large group with few candidates.
         if self._is_sparse or limit > ids[-1] - ids[0]:
-            member = contact_members.c.contact_id
-            found = await self._read(member.between(ids[0], ids[-1]), limit)
+            row = query.where(member.contact_id.between(ids[0], ids[-1]))
+            row = row.order_by(member.contact_id).limit(limit)
+            found.update(await read_numbers(self._connection, row))
             self._is_sparse = len(found) < limit
-            at = len(ids) if self._is_sparse else bisect_right(ids, found[-1])
+            at = len(ids) if self._is_sparse else bisect_right(ids, max(found))
         if at < len(ids):
-            some = joined(self._connection, contact_members.c.contact_id, ids[at:])
-            found += await self._read(some, None)
-        members = set(found)
-        return [id for id in ids if id in members]
-
-    async def _read(self, condition: ColumnElement[bool], limit: int | None) -> list[int]:
-        member = contact_members.c
-        query = select(member.contact_id).where(member.group_id == self._group_id, condition)
-        ordered = query.order_by(member.contact_id).limit(limit)
-        return list((await self._connection.scalars(ordered)).all())
+            some = query.where(among(self._connection, member.contact_id, ids[at:]))
+            found.update(await read_numbers(self._connection, some))
+        return [id for id in ids if id in found]
 
 
 async def _candidates_by_shelf(
@@ -108,7 +104,7 @@ async def _candidates_by_shelf(
     while at < len(numbers):
         some = numbers[at : at + step]
         keys = {
-            number: {shelf_ids[number] << SLOT_BITS | slot_of(gram, number) for gram in grams}
+            number: {shelf_ids[number] << MARK_BITS | mark_of(gram, number) for gram in grams}
             for number in some
             if number in shelf_ids
         }
@@ -128,14 +124,12 @@ async def _candidates_by_shelf(
 
 async def _fresh(
     connection: AsyncConnection, account_id: int, kind: ContactKind, after_id: int
-) -> Sequence[int]:
+) -> list[int]:
     fresh = contact_fresh.c
-    rows = await connection.scalars(
-        select(fresh.contact_id).where(
-            fresh.account_id == account_id, fresh.kind == int(kind), fresh.contact_id > after_id
-        )
+    query = select(fresh.contact_id).where(
+        fresh.account_id == account_id, fresh.kind == int(kind), fresh.contact_id > after_id
     )
-    return rows.all()
+    return await read_numbers(connection, query)
 
 
 async def _shelf_ids(

@@ -77,8 +77,7 @@ contacts = Table(
     Column("name_key", _Key, nullable=False, server_default=""),  # last, first, middle name
     Column("search_key", Text, nullable=False, server_default=""),  # everything that is searched
     UniqueConstraint("account_id", "kind", "address", name="uq_contacts_address"),
-    # With the name, so that those of a usual name are found along it without reading every row.
-    Index("ix_contacts_account", "account_id", "kind", "id", "name_key"),
+    Index("ix_contacts_account", "account_id", "kind", "id"),
     # With the id, so that PostgreSQL, too, reads no row for it.
     Index("ix_contacts_name_key", "account_id", "kind", "name_key", "id"),
 )
@@ -100,7 +99,7 @@ contact_shelves = Table(
 contact_grams = Table(
     "contact_grams",
     metadata,
-    # contact_shelves.id << 17 | slot
+    # contact_shelves.id << 17 | mark
     Column("key", _Id, primary_key=True, autoincrement=False),
     Column("holders", LargeBinary, nullable=False),  # domain.grams: places on the shelf
 )

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from heliograph.domain.contacts import name_key, search_key
 from heliograph.domain.grams import (
-    SLOT_BITS,
+    MARK_BITS,
     add_holders,
     common_holders,
     grams_of,
     grams_to_find,
-    slot_of,
+    mark_of,
 )
 
 _texts = st.text(st.sampled_from("abcабв0123456789 \n\r\xa0\ud800ßΣ"), max_size=40)
@@ -67,16 +67,16 @@ def test_rows_of_holders_are_sets(sets: list[set[int]]) -> None:
     assert common_holders(rows) == sorted(set.intersection(*sets))
 
 
-def test_grams_that_share_a_slot_do_not_share_it_on_every_shelf() -> None:
+def test_grams_that_share_a_mark_do_not_share_it_on_every_shelf() -> None:
     """A rare one would seem to be wherever a usual one is."""
     grams = [f"{n:03}" for n in range(1000)] + [f"{n:02}" for n in range(100)]
     for gram in grams[::7]:
         others = [each for each in grams if each != gram]
         for shelf in range(5):
-            slot = slot_of(gram, shelf)
-            assert 0 <= slot < 1 << SLOT_BITS
-            others = [each for each in others if slot_of(each, shelf) == slot]
+            mark = mark_of(gram, shelf)
+            assert 0 <= mark < 1 << MARK_BITS
+            others = [each for each in others if mark_of(each, shelf) == mark]
         assert not others
     for count in (1, 2, 3):
-        slots = {slot_of("abc"[:count], shelf) for shelf in range(100)}
-        assert len(slots) > 90
+        marks = {mark_of("abc"[:count], shelf) for shelf in range(100)}
+        assert len(marks) > 90

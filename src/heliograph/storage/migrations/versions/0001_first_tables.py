@@ -964,9 +964,7 @@ def _create_contacts() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contacts")),
         sa.UniqueConstraint("account_id", "kind", "address", name="uq_contacts_address"),
     )
-    op.create_index(
-        "ix_contacts_account", "contacts", ["account_id", "kind", "id", "name_key"], unique=False
-    )
+    op.create_index("ix_contacts_account", "contacts", ["account_id", "kind", "id"], unique=False)
     op.create_index(
         "ix_contacts_name_key", "contacts", ["account_id", "kind", "name_key", "id"], unique=False
     )
