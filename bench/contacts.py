@@ -36,7 +36,7 @@ from heliograph.protocols.forms.replies import Format
 from heliograph.services import administration
 from heliograph.services.contacts import Contacts
 from heliograph.services.registers import Registers
-from heliograph.storage import contact_groups
+from heliograph.storage import contact_groups, contact_index
 from heliograph.storage.accounts import NoSuchAccount, find_account
 from heliograph.storage.database import Database, sqlite_url
 from heliograph.storage.migration import upgrade
@@ -115,6 +115,7 @@ async def arrange(
             await contact_groups.join_groups(connection, others, [strangers])
             members = [id for id in others if id % 20 == 7]
             await contact_groups.join_groups(connection, members, [some])
+        await contact_index.settle(database, account.id, ContactKind.PHONE)
     if not database.is_sqlite:
         async with database.write() as connection:
             await connection.exec_driver_sql("ANALYZE")

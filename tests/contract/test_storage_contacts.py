@@ -233,8 +233,6 @@ async def test_search_finds_what_looking_at_every_contact_would(
     """Whatever was added, changed and deleted, in small steps through the blocks; along the
     members of a group as well as through all signatures."""
     monkeypatch.setattr("heliograph.storage.contact_search._FIRST_STEP", 1)
-    monkeypatch.setattr("heliograph.storage.contact_search._OF_GROUP", 7)
-    monkeypatch.setattr("heliograph.storage.contact_search._IN_A_ROW", 1)
     monkeypatch.setattr("heliograph.storage.contact_index._MAX_FRESH", 25)
     monkeypatch.setattr("heliograph.storage.contact_pages._FEW", few)
     chance = random.Random(5)

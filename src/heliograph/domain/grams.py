@@ -1,7 +1,8 @@
 """What makes a search for any part of a text fast: who holds which grams.
 
-A *gram* is one, two or three neighbouring signs of a text. Whoever holds a part of a text holds all
-grams of that part; who holds these is looked up, and of the few that are left the texts are read.
+A *gram* is one to four neighbouring signs of a text. Whoever holds a part of a text holds all grams
+of that part; who holds these is looked up, and of the few that are left the texts are read. Grams
+of four tell what those of three do not: everybody "wholesale" has "ale" and "les", but not "ales".
 
 Contacts stand on *shelves* of 4096 neighbouring ids, and a shelf has a row of *holders* for each
 *mark* of grams: a hash, so that the rows have a bound whatever the letters and the length of texts.
@@ -20,14 +21,15 @@ __all__ = [
     "SHELF_BITS",
     "add_holders",
     "common_holders",
+    "gram_of_group",
     "grams_of",
     "grams_to_find",
     "mark_of",
 ]
 
 SHELF_BITS = 12
-# A mark is a number of so many bits: there are 65,536 for one or two signs, which are looked for
-# alone and must hardly ever meet others, and 4096 for three.
+# A mark is a number of so many bits: there are 65,536 for one or two signs and for groups, which
+# are looked for alone and must hardly ever meet others, and 4096 for three and four.
 MARK_BITS = 17
 _SHORT_MARK_BITS, _LONG_MARK_BITS = 16, 12
 _MIX = 0x9E3779B1
@@ -36,8 +38,8 @@ _HASH_BITS = 32
 # Stands for the beginning of a line: names are looked for by their beginning.
 _BEGIN = "\n"
 # More of what is looked for would sort out little more, and each has a row on every shelf.
-_MAX_GRAMS = 8
-# So few of three signs leave too many whose grams only share a mark.
+_MAX_GRAMS = 6
+# So few leave too many whose grams only share a mark: shorter ones help.
 _FEW_GRAMS = 2
 
 _BITMAP_OCTETS = (1 << SHELF_BITS) // 8
@@ -53,7 +55,13 @@ def grams_of(text: str) -> set[str]:
     grams = {*"".join(lines)} - {_BEGIN}
     grams.update([line[at : at + 2] for line in lines for at in range(len(line) - 1)])
     grams.update([line[at : at + 3] for line in lines for at in range(len(line) - 2)])
+    grams.update([line[at : at + 4] for line in lines for at in range(len(line) - 3)])
     return grams
+
+
+def gram_of_group(group_id: int) -> str:
+    """What the members of a group hold beside the grams of their texts."""
+    return f"{_BEGIN}{_BEGIN}group {group_id}"
 
 
 def grams_to_find(part: str, full_name: str = "") -> list[str]:
@@ -73,7 +81,7 @@ def mark_of(gram: str, shelf: int) -> int:
     # A text may hold half of a surrogate pair: clients send what they like.
     hashed = crc32(gram.encode("utf-8", "surrogatepass"))
     mixed = hashed * _MIX * (2 * shelf + 1) & (1 << _HASH_BITS) - 1
-    if len(gram) < 3:
+    if len(gram) not in (3, 4):
         return mixed >> _HASH_BITS - _SHORT_MARK_BITS
     return (1 << _SHORT_MARK_BITS) + (mixed >> _HASH_BITS - _LONG_MARK_BITS)
 
@@ -114,9 +122,10 @@ def common_holders(rows: Sequence[bytes]) -> list[int]:
 
 
 def _longest_grams(line: str) -> list[str]:
-    grams = [line[at : at + 3] for at in range(len(line) - 2)]
-    if len(grams) <= _FEW_GRAMS:
-        grams += [line[at : at + 2] for at in range(len(line) - 1)]
+    grams: list[str] = []
+    for width in (4, 3, 2):
+        if len(grams) <= _FEW_GRAMS:
+            grams += [line[at : at + width] for at in range(len(line) - width + 1)]
     return grams or list(line)
 
 

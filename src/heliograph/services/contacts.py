@@ -282,6 +282,7 @@ class Contacts:
         while is_more:
             async with self._database.write() as connection:
                 is_more = await contact_groups.sweep_members(connection, group_id, _SWEEP)
+            await contact_index.settle(self._database, account.id, kind)
         return None
 
     async def move(
@@ -297,10 +298,11 @@ class Contacts:
                 return Refusal.NOT_FOUND
             if way == 3:
                 await contact_groups.leave_group(connection, id, group_id)
-                return None
-            if way == 1:
-                await contact_groups.leave_groups(connection, [id])
-            await contact_groups.join_groups(connection, [id], [group_id] if group_id else [])
+            else:
+                if way == 1:
+                    await contact_groups.leave_groups(connection, [id])
+                await contact_groups.join_groups(connection, [id], [group_id] if group_id else [])
+        await contact_index.settle(self._database, account.id, kind)
         return None
 
     # --- black list -------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Groups of contacts in SQL, and who is in them. Their sizes are kept up with every change.
 
 Contacts in no group have a row among the members, too, under an id that no group has: so they are
-listed as those of a group are. Every change of members ends with `_settle`, which keeps that true.
+listed as those of a group are. Every change of members ends with `_settle`, which keeps that true
+and has the index of contacts learn about it.
 Whoever changes the members of a contact that others know holds the contact's row: two changes at
 once would each see the group that the other one takes away.
 """
@@ -16,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.contacts import ContactKind, Group
+from heliograph.storage import contact_index
 from heliograph.storage.schema_books import contact_groups, contact_members, contacts
 from heliograph.storage.sets import is_sqlite, joined
 
@@ -297,6 +299,7 @@ async def _settle(connection: AsyncConnection, contact_ids: Sequence[int]) -> No
         .from_select(["group_id", "contact_id"], select(rest, own.c.id).where(those, ~grouped))
         .on_conflict_do_nothing()
     )
+    await contact_index.note(connection, contact_ids, is_text=False)
 
 
 def _owned(account_id: int, kind: ContactKind) -> tuple[ColumnElement[bool], ...]:

@@ -1,9 +1,10 @@
 """The index of contacts: who holds which grams (`domain.grams`), shelf by shelf.
 
+Groups are grams of their members, too, so that a search in a group finds only those that are in it.
 A change of a contact only notes that it is *fresh*: a search looks at fresh ones in any case. When
 there are many, those of the fullest shelf are settled: their grams are added to the rows of the
-shelf. What a contact no longer has stays there, as a search reads the texts of whom it finds; after
-as many changes as a shelf has places its rows are made anew.
+shelf. What a contact no longer has stays there, as a search looks at the texts and the groups of
+whom it finds; after twice as many changes as a shelf has places its rows are made anew.
 
 Settling reads and works without a transaction, and then writes in a short one, unless somebody else
 has changed the shelf meanwhile. Whoever has changed again meanwhile stays fresh. It waits for
@@ -22,6 +23,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     ColumnElement,
     LargeBinary,
     Table,
@@ -37,9 +39,22 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.contacts import ContactKind
-from heliograph.domain.grams import MARK_BITS, SHELF_BITS, add_holders, grams_of, mark_of
+from heliograph.domain.grams import (
+    MARK_BITS,
+    SHELF_BITS,
+    add_holders,
+    gram_of_group,
+    grams_of,
+    mark_of,
+)
 from heliograph.storage.database import Database
-from heliograph.storage.schema_books import contact_fresh, contact_grams, contact_shelves, contacts
+from heliograph.storage.schema_books import (
+    contact_fresh,
+    contact_grams,
+    contact_members,
+    contact_shelves,
+    contacts,
+)
 from heliograph.storage.sets import among, is_sqlite, joined
 
 __all__ = ["note", "read_rows", "settle"]
@@ -50,13 +65,16 @@ _MAX_FRESH = 2048
 _WORN = 2 << SHELF_BITS
 
 _NOTE = (
-    "INSERT INTO contact_fresh (account_id, kind, contact_id, stamp) "
-    "SELECT CAST(:account_id AS bigint), CAST(:kind AS smallint), id, 0 FROM {0} "
-    "ON CONFLICT (account_id, kind, contact_id) DO UPDATE SET stamp = contact_fresh.stamp + 1"
+    "INSERT INTO contact_fresh (account_id, kind, contact_id, stamp, is_text) "
+    # In one order: no deadlock.
+    "SELECT account_id, kind, id, 0, :is_text FROM contacts WHERE id IN ({0}) ORDER BY id "
+    "ON CONFLICT (account_id, kind, contact_id) DO UPDATE SET "
+    "stamp = contact_fresh.stamp + 1, is_text = contact_fresh.is_text OR excluded.is_text"
 )
-_ids = bindparam("ids", type_=ARRAY(BigInteger))
-_NOTE_SQLITE = text(_NOTE.format("(SELECT value AS id FROM json_each(:ids)) WHERE true"))
-_NOTE_POSTGRESQL = text(_NOTE.format("unnest(:ids) AS fresh(id)")).bindparams(_ids)
+_NOTE_SQLITE = text(_NOTE.format("SELECT value FROM json_each(:ids)"))
+_NOTE_POSTGRESQL = text(_NOTE.format("SELECT unnest(:ids)")).bindparams(
+    bindparam("ids", type_=ARRAY(BigInteger)), bindparam("is_text", type_=Boolean)
+)
 _PUT = "ON CONFLICT (key) DO UPDATE SET holders = excluded.holders"
 _PUT_SQLITE = text(f"INSERT INTO contact_grams (key, holders) VALUES (:key, :holders) {_PUT}")
 _PUT_POSTGRESQL = text(
@@ -66,20 +84,16 @@ _PUT_POSTGRESQL = text(
 )
 
 
-async def note(
-    connection: AsyncConnection, account_id: int, kind: ContactKind, ids: Collection[int]
-) -> None:
-    """Contacts are new, or something else is searched of them than before. To be followed by
-    `settle` after the transaction."""
+async def note(connection: AsyncConnection, ids: Collection[int], *, is_text: bool) -> None:
+    """Contacts are new, or have other groups than before; `is_text`: or something else is searched
+    of them. To be followed by `settle` after the transaction."""
     if not ids:
         return
-    values: dict[str, Any] = {"account_id": account_id, "kind": int(kind)}
-    # In one order: no deadlock.
+    values: dict[str, Any] = {"ids": list(ids), "is_text": is_text}
     if is_sqlite(connection):
-        values["ids"] = str(sorted(ids))
+        values["ids"] = str(values["ids"])
         await connection.execute(_NOTE_SQLITE, values)
     else:
-        values["ids"] = sorted(ids)
         await connection.execute(_NOTE_POSTGRESQL, values)
 
 
@@ -122,8 +136,8 @@ async def read_rows(connection: AsyncConnection, keys: Sequence[int]) -> dict[in
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
     """One shelf whose fresh contacts are settled. `version` and `settled`: those of the shelf as
-    it was read; `stamps`: those of the fresh contacts, by id; `texts`: (id, search key) of whom to
-    add, of everybody on the shelf when it `is_anew`."""
+    it was read; `stamps`: those of the fresh contacts, by id; `texts`: (id, search key), `members`:
+    (id, group) of whom to add, of everybody on the shelf when it `is_anew`."""
 
     number: int
     id: int
@@ -132,6 +146,7 @@ class _Work:
     is_anew: bool
     stamps: Mapping[int, int]
     texts: Sequence[tuple[int, str]]
+    members: Sequence[tuple[int, int]]
     place: Mapping[str, int]
 
 
@@ -167,28 +182,37 @@ async def _plan(connection: AsyncConnection, place: Mapping[str, int], number: i
     row = rows.one_or_none()
     if row is None:
         return None
-    first, last = number << SHELF_BITS, (number + 1 << SHELF_BITS) - 1
-    stamps = await connection.execute(
-        select(fresh.contact_id, fresh.stamp).where(
-            *_owned(contact_fresh, place), fresh.contact_id.between(first, last)
+    span = number << SHELF_BITS, (number + 1 << SHELF_BITS) - 1
+    noted = await connection.execute(
+        select(fresh.contact_id, fresh.stamp, fresh.is_text).where(
+            *_owned(contact_fresh, place), fresh.contact_id.between(*span)
         )
     )
-    stamped = dict(stamps.all())
-    is_anew = row.settled == 0 or row.settled + len(stamped) > _WORN
+    changed = noted.all()
+    is_anew = row.settled == 0 or row.settled + len(changed) > _WORN
     query = select(contacts.c.id, contacts.c.search_key).where(
-        *_owned(contacts, place), contacts.c.id.between(first, last)
+        *_owned(contacts, place), contacts.c.id.between(*span)
     )
+    ids = [each.contact_id for each in changed]
     if not is_anew:
-        query = query.where(among(connection, contacts.c.id, list(stamped)))
+        some = [each.contact_id for each in changed if each.is_text]
+        query = query.where(among(connection, contacts.c.id, some))
     texts = [(id, search_key) for id, search_key in (await connection.execute(query)).all()]
+    if is_anew:
+        ids = [id for id, _ in texts]
+    member = contact_members.c
+    groups = await connection.execute(
+        select(member.contact_id, member.group_id).where(among(connection, member.contact_id, ids))
+    )
     return _Work(
         number=number,
         id=row.id,
         version=row.version,
         settled=row.settled,
         is_anew=is_anew,
-        stamps=stamped,
+        stamps={each.contact_id: each.stamp for each in changed},
         texts=texts,
+        members=[(id, group_id) for id, group_id in groups.all()],
         place=place,
     )
 
@@ -201,6 +225,8 @@ def _places_by_key(work: _Work) -> dict[int, list[int]]:
         place = id & (1 << SHELF_BITS) - 1
         for key in set(map(key_of, grams_of(search_key))):
             places[key].append(place)
+    for id, group_id in work.members:
+        places[key_of(gram_of_group(group_id))].append(id & (1 << SHELF_BITS) - 1)
     return places
 
 
@@ -218,7 +244,7 @@ async def _store(connection: AsyncConnection, work: _Work, rows: Mapping[int, by
         .where(shelf.id == work.id, shelf.version == work.version)
         .values(
             version=work.version + 1,
-            settled=len(work.texts) + (0 if work.is_anew else work.settled),
+            settled=len(work.texts) if work.is_anew else work.settled + len(work.stamps),
         )
     )
     if not changed.rowcount:

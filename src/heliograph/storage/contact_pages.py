@@ -2,7 +2,7 @@
 
 A filter may name an address, a full name, a group and a part of a text. An address, the few bearers
 of a name and the few members of a group are looked at one by one. Otherwise the index of grams
-tells who may fit the texts, and members of a group are looked up among them.
+tells who may fit all of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Integer, Select, func, literal_column, sel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.contacts import CONTACT_FIELDS, Contact, ContactFilter, ContactKind
-from heliograph.domain.grams import grams_to_find
+from heliograph.domain.grams import gram_of_group, grams_to_find
 from heliograph.storage import contact_groups, contact_search
 from heliograph.storage.schema_books import contact_members, contacts
 from heliograph.storage.sets import is_sqlite, joined
@@ -85,13 +85,15 @@ async def _find_rows(
     grams = grams_to_find(wanted.search.casefold(), wanted.name_span[0])
     if grams and min(bearers, members) > _FEW:
         conditions += _named(wanted, func.coalesce(contacts.c.name_key, ""))
+        if group_id is not None:
+            grams.append(gram_of_group(group_id))
+            conditions.append(_is_there(_membership(group_id, contacts.c.id)))
         candidates = contact_search.find_candidates(
             connection,
             account_id,
             kind,
             grams,
             after_id=wanted.after_id,
-            group_id=group_id,
             portion=_some(wanted.limit),
         )
         async with aclosing(candidates):
@@ -163,8 +165,13 @@ def _query(
         return query
     # In their order first: so the members are read along, and not here and there.
     found = query.offset(0).subquery()
-    belongs = select(_ONE).where(member.group_id == group_id, member.contact_id == found.c.id)
+    belongs = _membership(group_id, found.c.id)
     return select(found.c.id).where(_is_there(belongs)).order_by(found.c.id)
+
+
+def _membership(group_id: int, contact_id: ColumnElement[int]) -> Select[int]:
+    member = contact_members.c
+    return select(_ONE).where(member.group_id == group_id, member.contact_id == contact_id)
 
 
 def _is_there(query: Select[int]) -> ColumnElement[bool]:

@@ -7,7 +7,6 @@ what is looked for. Whether it does is for the caller to see, whose page needs t
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -18,17 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from heliograph.domain.contacts import ContactKind
 from heliograph.domain.grams import MARK_BITS, SHELF_BITS, common_holders, mark_of
 from heliograph.storage.contact_index import read_rows
-from heliograph.storage.schema_books import contact_fresh, contact_members, contact_shelves
-from heliograph.storage.sets import among, read_numbers
+from heliograph.storage.schema_books import contact_fresh, contact_shelves
+from heliograph.storage.sets import read_numbers
 
 __all__ = ["find_candidates"]
 
 # Shelves whose rows are read at once: at first enough for a page of what is usual.
 _FIRST_STEP, _GROWTH = 4, 4
-# Candidates of whom the members of a group are sorted out at once, and the most of all portions.
-_OF_GROUP, _MAX_PORTION = 4096, 32_768
-# So many members are read in a row in the time in which one is looked up.
-_IN_A_ROW = 4
+# The most candidates of one portion.
+_MAX_PORTION = 32_768
 
 
 async def find_candidates(
@@ -38,14 +35,10 @@ async def find_candidates(
     grams: Sequence[str],
     *,
     after_id: int,
-    group_id: int | None,
     portion: int,
 ) -> AsyncGenerator[list[int], None]:
     """Ids above `after_id`, in their order, of contacts that may hold all grams: a few more than
-    do, and none is missing. `group_id` is one of `contact_members`. Portions grow."""
-    group = None
-    if group_id is not None:
-        group, portion = _Group(connection, group_id), max(portion, _OF_GROUP)
+    do, and none is missing. At first `portion` of them, then more and more."""
     ids: list[int] = []
     async with aclosing(
         _candidates_by_shelf(connection, account_id, kind, grams, after_id)
@@ -53,38 +46,10 @@ async def find_candidates(
         async for some in shelves:
             ids += some
             if len(ids) >= portion:
-                yield await group.members(ids) if group else ids
+                yield ids
                 ids, portion = [], min(2 * portion, _MAX_PORTION)
     if ids:
-        yield await group.members(ids) if group else ids
-
-
-class _Group:
-    """The members of a group, asked for in the order of their ids."""
-
-    def __init__(self, connection: AsyncConnection, group_id: int) -> None:
-        self._connection = connection
-        self._group_id = group_id
-        self._is_sparse = True
-
-    async def members(self, ids: list[int]) -> list[int]:
-        """Those of `ids` that are in the group; there is at least one id."""
-        limit = _IN_A_ROW * len(ids)
-        member = contact_members.c
-        query = select(member.contact_id).where(member.group_id == self._group_id)
-        found: set[int] = set()
-        at = 0
-        # As long as few others stand between them: not in a large group with few candidates.
-        if self._is_sparse or limit > ids[-1] - ids[0]:
-            row = query.where(member.contact_id.between(ids[0], ids[-1]))
-            row = row.order_by(member.contact_id).limit(limit)
-            found.update(await read_numbers(self._connection, row))
-            self._is_sparse = len(found) < limit
-            at = len(ids) if self._is_sparse else bisect_right(ids, max(found))
-        if at < len(ids):
-            some = query.where(among(self._connection, member.contact_id, ids[at:]))
-            found.update(await read_numbers(self._connection, some))
-        return [id for id in ids if id in found]
+        yield ids
 
 
 async def _candidates_by_shelf(

@@ -107,7 +107,7 @@ async def put_contacts(
         if old:
             await contact_groups.leave_groups(connection, old)
         await contact_groups.join_groups(connection, [*old, *fresh], group_ids)
-    await contact_index.note(connection, account_id, kind, [ids[each] for each in changed])
+    await contact_index.note(connection, [ids[each] for each in changed], is_text=True)
     return ids
 
 
@@ -155,7 +155,7 @@ async def change_contact(
         await contact_groups.leave_groups(connection, [contact_id])
         await contact_groups.join_groups(connection, [contact_id], group_ids)
     if merged["search_key"] != row.search_key:
-        await contact_index.note(connection, row.account_id, ContactKind(row.kind), [contact_id])
+        await contact_index.note(connection, [contact_id], is_text=True)
 
 
 async def copy_contact(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -104,13 +105,14 @@ contact_grams = Table(
     Column("holders", LargeBinary, nullable=False),  # domain.grams: places on the shelf
 )
 
-contact_fresh = Table(  # contacts whose grams are not among those of their shelf yet
+contact_fresh = Table(  # contacts whose grams or groups are not among those of their shelf yet
     "contact_fresh",
     metadata,
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("kind", SmallInteger, primary_key=True, autoincrement=False),
     Column("contact_id", BigInteger, primary_key=True, autoincrement=False),
     Column("stamp", BigInteger, nullable=False),  # one more with every change of the contact
+    Column("is_text", Boolean, nullable=False),  # not only its groups have changed
     sqlite_with_rowid=False,
 )
 

@@ -10,6 +10,7 @@ from heliograph.domain.grams import (
     MARK_BITS,
     add_holders,
     common_holders,
+    gram_of_group,
     grams_of,
     grams_to_find,
     mark_of,
@@ -21,21 +22,25 @@ _places = st.sets(st.integers(0, 4095), max_size=400)
 
 
 def test_grams_do_not_reach_over_lines_and_know_where_these_begin() -> None:
-    assert grams_of("abc\nd") == {"a", "b", "c", "d", "\na", "ab", "bc", "\nd", "\nab", "abc"}
+    ab = {"a", "b", "\na", "ab", "\nab"}
+    assert grams_of("ab\nd") == {*ab, "d", "\nd"}
+    assert grams_of("abc") == {*ab, "c", "bc", "abc", "\nabc"}
     assert grams_of(" a ") == {"a", "\na"}
     assert grams_of("") == grams_of("\n \n") == set()
+    assert gram_of_group(1) not in grams_of("\n" + gram_of_group(1))
 
 
 def test_a_search_takes_the_grams_that_tell_most() -> None:
-    assert grams_to_find("abcdef") == ["abc", "bcd", "cde", "def"]
+    assert grams_to_find("abcdef") == ["abcd", "bcde", "cdef"]
+    assert grams_to_find("abcde") == ["abcd", "bcde", "abc", "bcd", "cde"]
     assert grams_to_find("abc") == ["abc", "ab", "bc"]
     assert grams_to_find("ab\nc") == ["ab", "c"]
     assert grams_to_find("a") == ["a"]
     assert grams_to_find("", "iv pe") == ["\niv", "\ni", "iv", "pe"]
     assert grams_to_find("\n", " ") == []
     long = grams_to_find("abcdefghijklmnopqrstuvwxyz")
-    assert len(long) == 8
-    assert long[0] == "abc"
+    assert len(long) == 6
+    assert long[0] == "abcd"
 
 
 @given(_texts, st.integers(0, 39), st.integers(1, 12))
@@ -77,6 +82,6 @@ def test_grams_that_share_a_mark_do_not_share_it_on_every_shelf() -> None:
             assert 0 <= mark < 1 << MARK_BITS
             others = [each for each in others if mark_of(each, shelf) == mark]
         assert not others
-    for count in (1, 2, 3):
-        marks = {mark_of("abc"[:count], shelf) for shelf in range(100)}
+    for count in (1, 2, 3, 4):
+        marks = {mark_of("abcd"[:count], shelf) for shelf in range(100)}
         assert len(marks) > 90

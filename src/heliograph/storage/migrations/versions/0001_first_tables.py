@@ -256,6 +256,7 @@ def _create_contact_fresh() -> None:
         sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("contact_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("stamp", sa.BigInteger(), nullable=False),
+        sa.Column("is_text", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", "kind", "contact_id", name=op.f("pk_contact_fresh")),
         sqlite_with_rowid=False,
     )
