@@ -38,6 +38,8 @@ def test_a_search_takes_the_grams_that_tell_most() -> None:
     assert grams_to_find("a") == ["a"]
     assert grams_to_find("", "iv pe") == ["\niv", "\ni", "iv", "pe"]
     assert grams_to_find("\n", " ") == []
+    # Whose syllables are all of another word.
+    assert not set(grams_to_find("alesal")) <= grams_of("wholesale")
     long = grams_to_find("abcdefghijklmnopqrstuvwxyz")
     assert len(long) == 6
     assert long[0] == "abcd"
