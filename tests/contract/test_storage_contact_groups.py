@@ -99,7 +99,7 @@ async def _change(book: Book, chance: random.Random, phones: list[str]) -> None:
             await book.contacts.move(*mine, phone, group_id=group_id, way=way)
 
 
-@pytest.mark.parametrize(("seed", "few", "fresh"), [(1, 3000, 2048), (2, 3000, 3), (3, 0, 1)])
+@pytest.mark.parametrize(("seed", "few", "fresh"), [(1, 3000, 3), (2, 0, 1)])
 async def test_lists_stay_true_whatever_is_changed(
     book: Book, seed: int, few: int, fresh: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -123,6 +123,20 @@ async def test_a_name_that_many_have_is_found_along_the_page(
     assert await book.phones(full_name="rare") == phones[6:]
 
 
+async def test_a_name_that_was_another_text_before(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is searched of the contacts is the same, and who is found by a name is not."""
+    monkeypatch.setattr("heliograph.storage.contact_pages._FEW", 0)
+    monkeypatch.setattr("heliograph.storage.contact_index._MAX_FRESH", 0)
+    await book.add("79160000001", "79160000002", name="Petrov")
+    assert await book.phones(full_name="pet") == []
+    await book.add("79160000001", name="", last_name="Petrov")
+    fields = {"name": "", "last_name": "Petrov"}
+    assert await book.contacts.change(book.mine, PHONE, "79160000002", fields=fields) is None
+    assert await book.phones(full_name="pet", search="etr") == ["79160000001", "79160000002"]
+
+
 async def test_a_change_of_address(book: Book) -> None:
     (group, _) = [g.id for g in await book.contacts.groups(book.mine, PHONE)]
     await book.add("79160000001", groups=[group], name="Kept")

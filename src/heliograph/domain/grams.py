@@ -35,7 +35,8 @@ _SHORT_MARK_BITS, _LONG_MARK_BITS = 16, 12
 _MIX = 0x9E3779B1
 _HASH_BITS = 32
 
-# Stands for the beginning of a line: names are looked for by their beginning.
+_WIDEST = 4
+# Stands before a full name, which is looked for by its beginning. No line has it.
 _BEGIN = "\n"
 # More of what is looked for would sort out little more, and each has a row on every shelf.
 _MAX_GRAMS = 6
@@ -49,13 +50,17 @@ _LISTS = [Struct(f"<{length}H") for length in range(_BITMAP_OCTETS // 2)]
 _BITS_SET = [[bit for bit in range(8) if octet >> bit & 1] for octet in range(256)]
 
 
-def grams_of(text: str) -> set[str]:
-    """The grams of a text; none reaches over the end of a line."""
-    lines = [_BEGIN + line.strip() for line in text.split("\n")]
-    grams = {*"".join(lines)} - {_BEGIN}
-    grams.update([line[at : at + 2] for line in lines for at in range(len(line) - 1)])
-    grams.update([line[at : at + 3] for line in lines for at in range(len(line) - 2)])
-    grams.update([line[at : at + 4] for line in lines for at in range(len(line) - 3)])
+def grams_of(text: str, name_key: str = "") -> set[str]:
+    """The grams of a text, none of which reaches over the end of a line, and of a full name."""
+    lines = text.split("\n")
+    grams = {*"".join(lines)}
+    for width in range(2, _WIDEST + 1):
+        grams.update(
+            [line[at : at + width] for line in lines for at in range(len(line) - width + 1)]
+        )
+    grams.update(
+        [_BEGIN + name_key[:length] for length in range(1, min(_WIDEST, len(name_key) + 1))]
+    )
     return grams
 
 
@@ -65,13 +70,12 @@ def gram_of_group(group_id: int) -> str:
 
 
 def grams_to_find(part: str, full_name: str = "") -> list[str]:
-    """Some grams that every text has that holds `part`, and lines with the words of `full_name`
-    one after the other. None: every text may have them."""
-    grams = _spread([gram for line in part.split("\n") for gram in _longest_grams(line.strip())])
-    words = full_name.split()
-    if words:
-        words[0] = _BEGIN + words[0]
-        grams += _spread([gram for word in words for gram in _longest_grams(word)])
+    """Some grams that every contact holds whose text has `part`, and whose name key begins with
+    `full_name`, the words of which are in its text. None: every contact may do."""
+    grams = _spread([gram for line in part.split("\n") for gram in _longest_grams(line)])
+    if full_name:
+        grams += _spread([gram for word in full_name.split() for gram in _longest_grams(word)])
+        grams.append(_BEGIN + full_name[: _WIDEST - 1])
     return list(dict.fromkeys(grams))
 
 
@@ -123,7 +127,7 @@ def common_holders(rows: Sequence[bytes]) -> list[int]:
 
 def _longest_grams(line: str) -> list[str]:
     grams: list[str] = []
-    for width in (4, 3, 2):
+    for width in range(_WIDEST, 1, -1):
         if len(grams) <= _FEW_GRAMS:
             grams += [line[at : at + width] for at in range(len(line) - width + 1)]
     return grams or list(line)

@@ -7,30 +7,27 @@ shelf. What a contact no longer has stays there, as a search looks at the texts 
 whom it finds; after twice as many changes as a shelf has places its rows are made anew.
 
 Settling reads and works without a transaction, and then writes in a short one, unless somebody else
-has changed the shelf meanwhile. Whoever has changed again meanwhile stays fresh. It waits for
-nobody's rows; so it can not be part of a deadlock.
+has changed the shelf meanwhile. Whoever changes again meanwhile is noted again, in another row.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from sqlalchemy import (
     ARRAY,
     BigInteger,
-    Boolean,
     ColumnElement,
     LargeBinary,
+    Row,
     Table,
     bindparam,
     delete,
     func,
-    literal_column,
     select,
     text,
     update,
@@ -43,6 +40,7 @@ from heliograph.domain.grams import (
     MARK_BITS,
     SHELF_BITS,
     add_holders,
+    common_holders,
     gram_of_group,
     grams_of,
     mark_of,
@@ -57,24 +55,14 @@ from heliograph.storage.schema_books import (
 )
 from heliograph.storage.sets import among, is_sqlite, joined
 
-__all__ = ["note", "read_rows", "settle"]
+__all__ = ["note", "note_groups", "read_rows", "settle"]
 
 # Contacts that a search looks at one by one, 2 to 3 us each.
 _MAX_FRESH = 2048
+_LAST_PLACE = (1 << SHELF_BITS) - 1
 # A shelf on which so many have been settled is made anew: twice as many as it has places.
 _WORN = 2 << SHELF_BITS
 
-_NOTE = (
-    "INSERT INTO contact_fresh (account_id, kind, contact_id, stamp, is_text) "
-    # In one order: no deadlock.
-    "SELECT account_id, kind, id, 0, :is_text FROM contacts WHERE id IN ({0}) ORDER BY id "
-    "ON CONFLICT (account_id, kind, contact_id) DO UPDATE SET "
-    "stamp = contact_fresh.stamp + 1, is_text = contact_fresh.is_text OR excluded.is_text"
-)
-_NOTE_SQLITE = text(_NOTE.format("SELECT value FROM json_each(:ids)"))
-_NOTE_POSTGRESQL = text(_NOTE.format("SELECT unnest(:ids)")).bindparams(
-    bindparam("ids", type_=ARRAY(BigInteger)), bindparam("is_text", type_=Boolean)
-)
 _PUT = "ON CONFLICT (key) DO UPDATE SET holders = excluded.holders"
 _PUT_SQLITE = text(f"INSERT INTO contact_grams (key, holders) VALUES (:key, :holders) {_PUT}")
 _PUT_POSTGRESQL = text(
@@ -84,17 +72,40 @@ _PUT_POSTGRESQL = text(
 )
 
 
-async def note(connection: AsyncConnection, ids: Collection[int], *, is_text: bool) -> None:
+async def note(
+    connection: AsyncConnection,
+    account_id: int,
+    kind: ContactKind,
+    ids: Iterable[int],
+    *,
+    is_text: bool,
+) -> None:
     """Contacts are new, or have other groups than before; `is_text`: or something else is searched
     of them. To be followed by `settle` after the transaction."""
-    if not ids:
-        return
-    values: dict[str, Any] = {"ids": list(ids), "is_text": is_text}
-    if is_sqlite(connection):
-        values["ids"] = str(values["ids"])
-        await connection.execute(_NOTE_SQLITE, values)
-    else:
-        await connection.execute(_NOTE_POSTGRESQL, values)
+    places: dict[int, list[int]] = defaultdict(list)
+    for id in ids:
+        places[id >> SHELF_BITS].append(id & _LAST_PLACE)
+    place = {"account_id": account_id, "kind": int(kind), "is_text": is_text}
+    rows = [
+        {**place, "shelf": shelf, "places": add_holders(b"", some), "count": len(some)}
+        for shelf, some in places.items()
+    ]
+    if rows:
+        await connection.execute(contact_fresh.insert(), rows)
+
+
+async def note_groups(connection: AsyncConnection, ids: Sequence[int]) -> None:
+    """The same of contacts whose groups have changed, whoever they belong to."""
+    owned = await connection.execute(
+        select(contacts.c.account_id, contacts.c.kind, contacts.c.id).where(
+            joined(connection, contacts.c.id, ids)
+        )
+    )
+    books: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for account_id, kind, id in owned.all():
+        books[account_id, kind].append(id)
+    for (account_id, kind), some in books.items():
+        await note(connection, account_id, ContactKind(kind), some, is_text=False)
 
 
 async def settle(database: Database, account_id: int, kind: ContactKind) -> None:
@@ -112,7 +123,7 @@ async def settle(database: Database, account_id: int, kind: ContactKind) -> None
             async with database.write() as connection:
                 await _add_shelf(connection, place, number)
             continue
-        if not work.stamps:
+        if not work.noted:
             return
         places = await asyncio.to_thread(_places_by_key, work)
         known: Mapping[int, bytes] = {}
@@ -136,25 +147,28 @@ async def read_rows(connection: AsyncConnection, keys: Sequence[int]) -> dict[in
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
     """One shelf whose fresh contacts are settled. `version` and `settled`: those of the shelf as
-    it was read; `stamps`: those of the fresh contacts, by id; `texts`: (id, search key), `members`:
-    (id, group) of whom to add, of everybody on the shelf when it `is_anew`."""
+    it was read; `noted`: ids of the rows that say who is fresh, `count` contacts; `texts`: (id,
+    search key, name key), `members`: (id, group) of whom to add, of everybody when it `is_anew`."""
 
     number: int
     id: int
     version: int
     settled: int
     is_anew: bool
-    stamps: Mapping[int, int]
-    texts: Sequence[tuple[int, str]]
-    members: Sequence[tuple[int, int]]
+    noted: Sequence[int]
+    count: int
+    texts: Sequence[Row[int, str, str]]
+    members: Sequence[Row[int, int]]
     place: Mapping[str, int]
 
 
 async def _fullest_shelf(connection: AsyncConnection, place: Mapping[str, int]) -> int | None:
     """The number of the shelf with most fresh contacts; None: there are not many."""
-    number = literal_column(f"contact_id >> {SHELF_BITS}", BigInteger)
+    fresh = contact_fresh.c
     rows = await connection.execute(
-        select(number, func.count()).where(*_owned(contact_fresh, place)).group_by(number)
+        select(fresh.shelf, func.sum(fresh.count))
+        .where(*_owned(contact_fresh, place))
+        .group_by(fresh.shelf)
     )
     counts: dict[int, int] = dict(rows.all())
     if sum(counts.values()) <= _MAX_FRESH:
@@ -173,7 +187,7 @@ async def _add_shelf(connection: AsyncConnection, place: Mapping[str, int], numb
 
 async def _plan(connection: AsyncConnection, place: Mapping[str, int], number: int) -> _Work | None:
     """What to do on a shelf; None: it is new. Read in this order: what changes meanwhile either
-    changes the version, or has another stamp."""
+    changes the version, or is noted once more."""
     shelf, fresh = contact_shelves.c, contact_fresh.c
     those = _owned(contact_shelves, place)
     rows = await connection.execute(
@@ -184,25 +198,27 @@ async def _plan(connection: AsyncConnection, place: Mapping[str, int], number: i
         return None
     span = number << SHELF_BITS, (number + 1 << SHELF_BITS) - 1
     noted = await connection.execute(
-        select(fresh.contact_id, fresh.stamp, fresh.is_text).where(
-            *_owned(contact_fresh, place), fresh.contact_id.between(*span)
+        select(fresh.id, fresh.places, fresh.is_text).where(
+            *_owned(contact_fresh, place), fresh.shelf == number
         )
     )
-    changed = noted.all()
-    is_anew = row.settled == 0 or row.settled + len(changed) > _WORN
-    query = select(contacts.c.id, contacts.c.search_key).where(
+    ids: dict[bool, set[int]] = {True: set(), False: set()}
+    rows_noted = []
+    for row_id, places, is_text in noted.all():
+        rows_noted.append(row_id)
+        ids[is_text].update([span[0] + each for each in common_holders([places])])
+    count = len(ids[True] | ids[False])
+    is_anew = row.settled == 0 or row.settled + count > _WORN
+    query = select(contacts.c.id, contacts.c.search_key, contacts.c.name_key).where(
         *_owned(contacts, place), contacts.c.id.between(*span)
     )
-    ids = [each.contact_id for each in changed]
     if not is_anew:
-        some = [each.contact_id for each in changed if each.is_text]
-        query = query.where(among(connection, contacts.c.id, some))
-    texts = [(id, search_key) for id, search_key in (await connection.execute(query)).all()]
-    if is_anew:
-        ids = [id for id, _ in texts]
+        query = query.where(among(connection, contacts.c.id, list(ids[True])))
+    texts = (await connection.execute(query)).all()
+    some = [row[0] for row in texts] if is_anew else list(ids[True] | ids[False])
     member = contact_members.c
     groups = await connection.execute(
-        select(member.contact_id, member.group_id).where(among(connection, member.contact_id, ids))
+        select(member.contact_id, member.group_id).where(among(connection, member.contact_id, some))
     )
     return _Work(
         number=number,
@@ -210,9 +226,10 @@ async def _plan(connection: AsyncConnection, place: Mapping[str, int], number: i
         version=row.version,
         settled=row.settled,
         is_anew=is_anew,
-        stamps={each.contact_id: each.stamp for each in changed},
+        noted=rows_noted,
+        count=count,
         texts=texts,
-        members=[(id, group_id) for id, group_id in groups.all()],
+        members=groups.all(),
         place=place,
     )
 
@@ -221,12 +238,12 @@ def _places_by_key(work: _Work) -> dict[int, list[int]]:
     """Which places on the shelf hold the grams of a row, by its key."""
     key_of = cache(lambda gram: work.id << MARK_BITS | mark_of(gram, work.number))
     places = defaultdict(list)
-    for id, search_key in work.texts:
-        place = id & (1 << SHELF_BITS) - 1
-        for key in set(map(key_of, grams_of(search_key))):
+    for id, search_key, name_key in work.texts:
+        place = id & _LAST_PLACE
+        for key in set(map(key_of, grams_of(search_key, name_key))):
             places[key].append(place)
     for id, group_id in work.members:
-        places[key_of(gram_of_group(group_id))].append(id & (1 << SHELF_BITS) - 1)
+        places[key_of(gram_of_group(group_id))].append(id & _LAST_PLACE)
     return places
 
 
@@ -237,14 +254,14 @@ def _merge(known: Mapping[int, bytes], places: Mapping[int, list[int]]) -> dict[
 
 
 async def _store(connection: AsyncConnection, work: _Work, rows: Mapping[int, bytes]) -> bool:
-    """False: somebody else has changed the shelf, or is changing its contacts."""
+    """False: somebody else has changed the shelf meanwhile."""
     shelf = contact_shelves.c
     changed = await connection.execute(
         update(contact_shelves)
         .where(shelf.id == work.id, shelf.version == work.version)
         .values(
             version=work.version + 1,
-            settled=len(work.texts) if work.is_anew else work.settled + len(work.stamps),
+            settled=len(work.texts) if work.is_anew else work.settled + work.count,
         )
     )
     if not changed.rowcount:
@@ -260,23 +277,10 @@ async def _store(connection: AsyncConnection, work: _Work, rows: Mapping[int, by
         )
     elif rows:
         await connection.execute(_PUT_POSTGRESQL, {"keys": list(rows), "rows": list(rows.values())})
-    return await _take_out(connection, work)
-
-
-async def _take_out(connection: AsyncConnection, work: _Work) -> bool:
-    """Whether any is fresh no longer."""
-    fresh = contact_fresh.c
-    owned = _owned(contact_fresh, work.place)
-    there = await connection.execute(
-        select(fresh.contact_id, fresh.stamp)
-        .where(*owned, fresh.contact_id.between(min(work.stamps), max(work.stamps)))
-        .with_for_update(skip_locked=True)
-    )
-    ids = [id for id, stamp in there.all() if work.stamps.get(id) == stamp]
     await connection.execute(
-        delete(contact_fresh).where(*owned, among(connection, fresh.contact_id, ids))
+        delete(contact_fresh).where(among(connection, contact_fresh.c.id, work.noted))
     )
-    return bool(ids)
+    return True
 
 
 def _owned(table: Table, place: Mapping[str, int]) -> tuple[ColumnElement[bool], ...]:

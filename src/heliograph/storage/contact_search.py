@@ -18,7 +18,6 @@ from heliograph.domain.contacts import ContactKind
 from heliograph.domain.grams import MARK_BITS, SHELF_BITS, common_holders, mark_of
 from heliograph.storage.contact_index import read_rows
 from heliograph.storage.schema_books import contact_fresh, contact_shelves
-from heliograph.storage.sets import read_numbers
 
 __all__ = ["find_candidates"]
 
@@ -60,9 +59,7 @@ async def _candidates_by_shelf(
     after_id: int,
 ) -> AsyncGenerator[list[int], None]:
     # First who is fresh: whoever is settled after that is found in the rows.
-    fresh: dict[int, list[int]] = defaultdict(list)
-    for id in await _fresh(connection, account_id, kind, after_id):
-        fresh[id >> SHELF_BITS].append(id)
+    fresh = await _fresh(connection, account_id, kind, after_id >> SHELF_BITS)
     shelf_ids = await _shelf_ids(connection, account_id, kind, after_id >> SHELF_BITS)
     numbers = sorted(fresh.keys() | shelf_ids.keys())
     at, step = 0, _FIRST_STEP
@@ -88,13 +85,19 @@ async def _candidates_by_shelf(
 
 
 async def _fresh(
-    connection: AsyncConnection, account_id: int, kind: ContactKind, after_id: int
-) -> list[int]:
+    connection: AsyncConnection, account_id: int, kind: ContactKind, first: int
+) -> dict[int, set[int]]:
+    """Ids of fresh contacts, by the numbers of their shelves."""
     fresh = contact_fresh.c
-    query = select(fresh.contact_id).where(
-        fresh.account_id == account_id, fresh.kind == int(kind), fresh.contact_id > after_id
+    rows = await connection.execute(
+        select(fresh.shelf, fresh.places).where(
+            fresh.account_id == account_id, fresh.kind == int(kind), fresh.shelf >= first
+        )
     )
-    return await read_numbers(connection, query)
+    ids: dict[int, set[int]] = defaultdict(set)
+    for shelf, places in rows.all():
+        ids[shelf].update([(shelf << SHELF_BITS) + place for place in common_holders([places])])
+    return ids
 
 
 async def _shelf_ids(

@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _FIELDS = [contacts.c[name] for name in CONTACT_FIELDS]
+_KEYS = [contacts.c.name_key, contacts.c.search_key]
 _WRITTEN = ("address", *CONTACT_FIELDS, "name_key", "search_key")
 
 
@@ -82,13 +83,13 @@ async def put_contacts(
     """
     known = await _stored_fields(connection, account_id, kind, list(rows))
     lines = []
-    changed = []
+    changed = set()
     for address, fields in rows.items():
         merged = {**known.get(address, {}), **fields, "address": address}
         merged["name_key"], merged["search_key"] = _keys(merged)
         lines.append([merged.get(name, "") for name in _WRITTEN])
-        if known.get(address, {}).get("search_key") != merged["search_key"]:
-            changed.append(address)
+        if _differ(known.get(address, {}), merged):
+            changed.add(address)
     statement = _UPSERT_SQLITE if is_sqlite(connection) else _UPSERT_POSTGRESQL
     done = await connection.execute(
         statement,
@@ -102,12 +103,15 @@ async def put_contacts(
     fresh = [id for address, id in ids.items() if address not in known]
     old = [id for address, id in ids.items() if address in known]
     if group_ids is None:
-        await contact_groups.join_groups(connection, fresh, [])
+        await contact_groups.join_groups(connection, fresh, [], notes=False)
     else:
         if old:
             await contact_groups.leave_groups(connection, old)
-        await contact_groups.join_groups(connection, [*old, *fresh], group_ids)
-    await contact_index.note(connection, [ids[each] for each in changed], is_text=True)
+        await contact_groups.join_groups(connection, [*old, *fresh], group_ids, notes=False)
+        moved = [id for address, id in ids.items() if address not in changed]
+        await contact_index.note(connection, account_id, kind, moved, is_text=False)
+    texts = [id for address, id in ids.items() if address in changed]
+    await contact_index.note(connection, account_id, kind, texts, is_text=True)
     return ids
 
 
@@ -135,7 +139,7 @@ async def change_contact(
     owner = (contacts.c.account_id, contacts.c.kind)
     row = (
         await connection.execute(
-            select(*owner, contacts.c.address, contacts.c.search_key, *_FIELDS)
+            select(*owner, contacts.c.address, *_KEYS, *_FIELDS)
             .where(contacts.c.id == contact_id)
             .with_for_update()
         )
@@ -154,8 +158,9 @@ async def change_contact(
     if group_ids is not None:
         await contact_groups.leave_groups(connection, [contact_id])
         await contact_groups.join_groups(connection, [contact_id], group_ids)
-    if merged["search_key"] != row.search_key:
-        await contact_index.note(connection, [contact_id], is_text=True)
+    if _differ(row._asdict(), merged):
+        book = row.account_id, ContactKind(row.kind)
+        await contact_index.note(connection, *book, [contact_id], is_text=True)
 
 
 async def copy_contact(
@@ -204,7 +209,7 @@ async def _stored_fields(
     connection: AsyncConnection, account_id: int, kind: ContactKind, addresses: Sequence[str]
 ) -> dict[str, dict[str, str]]:
     rows = await connection.execute(
-        select(contacts.c.address, contacts.c.search_key, *_FIELDS)
+        select(contacts.c.address, *_KEYS, *_FIELDS)
         .where(*_owned(account_id, kind), joined(connection, contacts.c.address, addresses))
         .with_for_update()
     )
@@ -216,6 +221,11 @@ async def _stored_fields(
 
 def _owned(account_id: int, kind: ContactKind) -> tuple[ColumnElement[bool], ...]:
     return contacts.c.account_id == account_id, contacts.c.kind == int(kind)
+
+
+def _differ(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Whether something else is found by the texts or the name of a contact."""
+    return any(before.get(key.name) != after[key.name] for key in _KEYS)
 
 
 def _keys(fields: dict[str, Any]) -> tuple[str, str]:

@@ -105,15 +105,17 @@ contact_grams = Table(
     Column("holders", LargeBinary, nullable=False),  # domain.grams: places on the shelf
 )
 
-contact_fresh = Table(  # contacts whose grams or groups are not among those of their shelf yet
+contact_fresh = Table(  # contacts whose grams or groups are not in the rows of their shelf yet
     "contact_fresh",
     metadata,
-    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
-    Column("contact_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("stamp", BigInteger, nullable=False),  # one more with every change of the contact
-    Column("is_text", Boolean, nullable=False),  # not only its groups have changed
-    sqlite_with_rowid=False,
+    Column("id", _Id, primary_key=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("shelf", BigInteger, nullable=False),
+    Column("places", LargeBinary, nullable=False),  # on the shelf, as holders are
+    Column("count", Integer, nullable=False),  # of places
+    Column("is_text", Boolean, nullable=False),  # not only their groups have changed
+    Index("ix_contact_fresh_shelf", "account_id", "kind", "shelf"),
 )
 
 contact_members = Table(

@@ -1,4 +1,4 @@
-"""Many values in one parameter, or in one result: `column IN (a list of any length)`.
+"""Many values in one parameter: `column IN (a list of any length)` with one statement text.
 
 A list of bound parameters would be compiled anew for every length and has a limit (SQLite: 32766).
 """
@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ARRAY, ColumnElement, Select, Text, any_, bindparam, func, select
+from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["among", "is_sqlite", "joined", "read_numbers"]
+__all__ = ["among", "is_sqlite", "joined"]
 
 
 def is_sqlite(connection: AsyncConnection) -> bool:
@@ -40,13 +40,3 @@ def joined(
         return among(connection, column, values)
     array = bindparam(None, list(values), type_=ARRAY(column.type), unique=True)
     return column.in_(select(func.unnest(array)))
-
-
-async def read_numbers(connection: AsyncConnection, query: Select[int]) -> list[int]:
-    """The numbers that a query with one column finds, in any order: thousands of them come as one
-    value in a tenth of the time that their rows take."""
-    column = query.subquery().c[0]
-    if is_sqlite(connection):
-        text = await connection.scalar(select(func.json_group_array(column)))
-        return msgspec.json.decode(text or "[]", type=list[int])
-    return list(await connection.scalar(select(func.array_agg(column))) or ())

@@ -252,13 +252,17 @@ def _create_connectors() -> None:
 def _create_contact_fresh() -> None:
     op.create_table(
         "contact_fresh",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("contact_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("stamp", sa.BigInteger(), nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("shelf", sa.BigInteger(), nullable=False),
+        sa.Column("places", sa.LargeBinary(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
         sa.Column("is_text", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("account_id", "kind", "contact_id", name=op.f("pk_contact_fresh")),
-        sqlite_with_rowid=False,
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contact_fresh")),
+    )
+    op.create_index(
+        "ix_contact_fresh_shelf", "contact_fresh", ["account_id", "kind", "shelf"], unique=False
     )
 
 
