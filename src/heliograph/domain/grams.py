@@ -24,6 +24,7 @@ __all__ = [
     "gram_of_group",
     "grams_of",
     "grams_to_find",
+    "holders_of",
     "mark_of",
 ]
 
@@ -107,6 +108,13 @@ def add_holders(row: bytes, places: Iterable[int]) -> bytes:
     return bytes(bits)
 
 
+def holders_of(row: bytes) -> Sequence[int]:
+    """The places in a row, in any order."""
+    if len(row) < _BITMAP_OCTETS:
+        return _LISTS[len(row) // 2].unpack(row)
+    return [8 * at + bit for at, octet in enumerate(row) for bit in _BITS_SET[octet]]
+
+
 def common_holders(rows: Sequence[bytes]) -> list[int]:
     """The places that are in all rows, in their order; there is at least one row."""
     lists = sorted((row for row in rows if len(row) < _BITMAP_OCTETS), key=len)
@@ -115,8 +123,7 @@ def common_holders(rows: Sequence[bytes]) -> list[int]:
         common = int.from_bytes(bitmaps[0], "little")
         for row in bitmaps[1:]:
             common &= int.from_bytes(row, "little")
-        octets = common.to_bytes(_BITMAP_OCTETS, "little")
-        return [8 * at + bit for at, octet in enumerate(octets) for bit in _BITS_SET[octet]]
+        return [*holders_of(common.to_bytes(_BITMAP_OCTETS, "little"))]
     left = set(_LISTS[len(lists[0]) // 2].unpack(lists[0]))
     for row in lists[1:]:
         left.intersection_update(_LISTS[len(row) // 2].unpack(row))
@@ -134,6 +141,7 @@ def _longest_grams(line: str) -> list[str]:
 
 
 def _spread(grams: list[str]) -> list[str]:
-    """No more than are worth it, from everywhere."""
-    count = min(len(grams), _MAX_GRAMS)
-    return [grams[at * len(grams) // count] for at in range(count)]
+    """No more than are worth it, from everywhere, with the first and the last."""
+    if len(grams) <= _MAX_GRAMS:
+        return grams
+    return [grams[at * (len(grams) - 1) // (_MAX_GRAMS - 1)] for at in range(_MAX_GRAMS)]

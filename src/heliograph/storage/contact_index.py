@@ -40,9 +40,9 @@ from heliograph.domain.grams import (
     MARK_BITS,
     SHELF_BITS,
     add_holders,
-    common_holders,
     gram_of_group,
     grams_of,
+    holders_of,
     mark_of,
 )
 from heliograph.storage.database import Database
@@ -57,8 +57,9 @@ from heliograph.storage.sets import among, is_sqlite, joined
 
 __all__ = ["note", "note_groups", "read_rows", "settle"]
 
-# Contacts that a search looks at one by one, 2 to 3 us each.
-_MAX_FRESH = 2048
+# Fresh contacts that are left so. A search looks at them one by one: in 3 us each when they are
+# neighbours, as those of an import, of which many are settled at once; else in 8.
+_MAX_FRESH, _MAX_SCATTERED = 2048, 512
 _LAST_PLACE = (1 << SHELF_BITS) - 1
 # A shelf on which so many have been settled is made anew: twice as many as it has places.
 _WORN = 2 << SHELF_BITS
@@ -108,12 +109,14 @@ async def note_groups(connection: AsyncConnection, ids: Sequence[int]) -> None:
         await note(connection, account_id, ContactKind(kind), some, is_text=False)
 
 
-async def settle(database: Database, account_id: int, kind: ContactKind) -> None:
-    """Settles fresh contacts until few are left. Has its own transactions, and gives up when
-    others settle, too."""
+async def settle(
+    database: Database, account_id: int, kind: ContactKind, *, shelves: int | None = None
+) -> None:
+    """Settles fresh contacts until few are left, of no more than so many `shelves`. Has its own
+    transactions, and gives up when others settle, too."""
     place = {"account_id": account_id, "kind": int(kind)}
-    is_done = True
-    while is_done:
+    is_done, done = True, 0
+    while is_done and done != shelves:
         async with database.read() as connection:
             number = await _fullest_shelf(connection, place)
             work = await _plan(connection, place, number) if number is not None else None
@@ -133,6 +136,7 @@ async def settle(database: Database, account_id: int, kind: ContactKind) -> None
         rows = await asyncio.to_thread(_merge, known, places)
         async with database.write() as connection:
             is_done = await _store(connection, work, rows)
+        done += 1
 
 
 async def read_rows(connection: AsyncConnection, keys: Sequence[int]) -> dict[int, bytes]:
@@ -171,7 +175,8 @@ async def _fullest_shelf(connection: AsyncConnection, place: Mapping[str, int]) 
         .group_by(fresh.shelf)
     )
     counts: dict[int, int] = dict(rows.all())
-    if sum(counts.values()) <= _MAX_FRESH:
+    most, count = max(counts.values(), default=0), sum(counts.values())
+    if count <= _MAX_FRESH and count - most <= _MAX_SCATTERED:
         return None
     return max(counts, key=lambda number: counts[number])
 
@@ -206,7 +211,7 @@ async def _plan(connection: AsyncConnection, place: Mapping[str, int], number: i
     rows_noted = []
     for row_id, places, is_text in noted.all():
         rows_noted.append(row_id)
-        ids[is_text].update([span[0] + each for each in common_holders([places])])
+        ids[is_text].update([span[0] + each for each in holders_of(places)])
     count = len(ids[True] | ids[False])
     is_anew = row.settled == 0 or row.settled + count > _WORN
     query = select(contacts.c.id, contacts.c.search_key, contacts.c.name_key).where(

@@ -27,6 +27,8 @@ _ONE = literal_column("1", Integer)
 # So many bearers of a name, or members of a group, are looked at one by one: 2 us each, or 6 where
 # PostgreSQL has to fetch pages. Of more, the index of grams finds those that fit.
 _FEW = 3000
+# To read fewer candidates takes no less: it is another statement for the rest of the page.
+_LEAST = 500
 
 
 async def list_contacts(
@@ -105,8 +107,8 @@ async def _find_rows(
 
 
 def _some(limit: int) -> int:
-    """How many candidates are worth reading: some of them do not fit."""
-    return limit + limit // 8 + 64
+    """How many candidates are worth reading at once: some of them do not fit."""
+    return max(limit + limit // 8, _LEAST)
 
 
 async def _fitting(

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.contacts import ContactKind
-from heliograph.domain.grams import MARK_BITS, SHELF_BITS, common_holders, mark_of
+from heliograph.domain.grams import MARK_BITS, SHELF_BITS, common_holders, holders_of, mark_of
 from heliograph.storage.contact_index import read_rows
 from heliograph.storage.schema_books import contact_fresh, contact_shelves
 
@@ -96,7 +96,7 @@ async def _fresh(
     )
     ids: dict[int, set[int]] = defaultdict(set)
     for shelf, places in rows.all():
-        ids[shelf].update([(shelf << SHELF_BITS) + place for place in common_holders([places])])
+        ids[shelf].update([(shelf << SHELF_BITS) + place for place in holders_of(places)])
     return ids
 
 

@@ -124,7 +124,8 @@ contact_members = Table(
     # Negative: in no group, see contact_groups.rest_id.
     Column("group_id", BigInteger, primary_key=True, autoincrement=False),
     Column("contact_id", BigInteger, primary_key=True, autoincrement=False),
-    Index("ix_contact_members_contact", "contact_id"),
+    # With the group, so that PostgreSQL, too, reads no row for it.
+    Index("ix_contact_members_contact", "contact_id", "group_id"),
     sqlite_with_rowid=False,
 )
 

@@ -288,7 +288,9 @@ def _create_contact_members() -> None:
         sa.PrimaryKeyConstraint("group_id", "contact_id", name=op.f("pk_contact_members")),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_contact_members_contact", "contact_members", ["contact_id"], unique=False)
+    op.create_index(
+        "ix_contact_members_contact", "contact_members", ["contact_id", "group_id"], unique=False
+    )
 
 
 def _create_contact_shelves() -> None:
