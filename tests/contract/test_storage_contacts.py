@@ -244,10 +244,15 @@ def _words(chance: random.Random) -> str:
 async def test_search_finds_what_looking_at_every_contact_would(
     book: Book, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    """Whatever was added, changed and deleted, in small steps through the blocks; along the
-    members of a group as well as through all signatures."""
+    """Whatever was added, changed and deleted, in small steps over shelves of 32 contacts; along
+    the members of a group as well as by the index."""
     monkeypatch.setattr("heliograph.storage.contact_search._FIRST_STEP", 1)
+    for module in ("contact_index", "contact_search"):
+        monkeypatch.setattr(f"heliograph.storage.{module}.SHELF_BITS", 5)
+    monkeypatch.setattr("heliograph.storage.contact_index._LAST_PLACE", 31)
     monkeypatch.setattr("heliograph.storage.contact_index._MAX_FRESH", 25)
+    monkeypatch.setattr("heliograph.storage.contact_index._MAX_SCATTERED", 10)
+    monkeypatch.setattr("heliograph.storage.contact_index._WORN", 50)
     monkeypatch.setattr("heliograph.storage.contact_pages._FEW", few)
     chance = random.Random(5)
     first, second = [g.id for g in await book.contacts.groups(book.mine, PHONE)]
@@ -266,6 +271,7 @@ async def test_search_finds_what_looking_at_every_contact_would(
     assert len(everyone) < 300
     async with book.database.read() as connection:
         assert await connection.scalar(select(func.count()).select_from(contact_grams)) > 50
+        assert await connection.scalar(select(func.count()).select_from(contact_shelves)) > 8
     for part in ("anna ver", "АННА", "0%", "a_b", "q", "li", "7", numbers[7][4:9], "nobody", "%"):
         wanted = part.casefold()
         expected = [
