@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import resource
 import sys
 import time
@@ -35,7 +36,7 @@ from heliograph.protocols.forms.replies import Format
 from heliograph.services import administration
 from heliograph.services.contacts import Contacts
 from heliograph.services.registers import Registers
-from heliograph.storage import contact_groups
+from heliograph.storage import contact_groups, contact_index
 from heliograph.storage.accounts import NoSuchAccount, find_account
 from heliograph.storage.database import Database, sqlite_url
 from heliograph.storage.migration import upgrade
@@ -114,6 +115,7 @@ async def arrange(
             await contact_groups.join_groups(connection, others, [strangers])
             members = [id for id in others if id % 20 == 7]
             await contact_groups.join_groups(connection, members, [some])
+        await contact_index.settle(database, account.id, ContactKind.PHONE)
     if not database.is_sqlite:
         async with database.write() as connection:
             await connection.exec_driver_sql("ANALYZE")
@@ -223,6 +225,18 @@ async def measure_parts(search: Callable[[str], Awaitable[None]], tries: int) ->
     print("longest: " + ", ".join(f"{part!r} {ms:.1f}" for ms, part in taken[:12]))
 
 
+async def measure_changes(contacts: Contacts, account: Account, count: int) -> None:
+    """What it takes to change single contacts all over the book; some of them settle others."""
+    chance = random.Random(time.time_ns())
+
+    async def change() -> None:
+        phone, text = number(chance.randrange(count)), f"changed {chance.randrange(10**6)}"
+        fields = {"comments": text}
+        assert await contacts.change(account, ContactKind.PHONE, phone, fields=fields) is None
+
+    await measure("change of one contact", change, times=min(count // 100 + 1, 3000))
+
+
 async def measure_black_list(
     database: Database, contacts: Contacts, account: Account, wanted: int
 ) -> None:
@@ -270,6 +284,7 @@ async def run(url: str, count: int, tries: int) -> None:
     try:
         groups = await fill(database, contacts, account, count)
         await measure_pages(contacts, account, groups, count, tries)
+        await measure_changes(contacts, account, count)
         await measure_black_list(database, contacts, account, count)
     finally:
         await database.close()

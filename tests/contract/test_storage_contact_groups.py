@@ -53,6 +53,8 @@ class Book:
             assert group.size == sizes[group.id]
             inside = [each.address for each in everyone if group.id in each.groups]
             assert await self.phones(group_id=group.id) == inside
+            assert await self.phones(group_id=group.id, search="l") == inside
+            assert await self.phones(group_id=group.id, full_name="li") == inside
         rest = rest_id(self.account.id, PHONE)
         stored = {(id, each.id) for each in everyone for id in each.groups or (rest,)}
         async with self.database.read() as connection:
@@ -97,14 +99,17 @@ async def _change(book: Book, chance: random.Random, phones: list[str]) -> None:
             await book.contacts.move(*mine, phone, group_id=group_id, way=way)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("seed", "few", "fresh"), [(1, 3000, 3), (2, 0, 1)])
 async def test_lists_stay_true_whatever_is_changed(
-    book: Book, seed: int, monkeypatch: pytest.MonkeyPatch
+    book: Book, seed: int, few: int, fresh: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Those of groups, and searches in them: along the members, and by the index of contacts."""
     monkeypatch.setattr("heliograph.services.contacts._SWEEP", 2)
+    monkeypatch.setattr("heliograph.storage.contact_pages._FEW", few)
+    monkeypatch.setattr("heliograph.storage.contact_index._MAX_FRESH", fresh)
     chance = random.Random(seed)
     phones = [f"7916000000{at}" for at in range(9)]
-    for _ in range(60):
+    for _ in range(40):
         await _change(book, chance, phones)
         await book.check()
 
@@ -113,8 +118,10 @@ async def test_changes_at_the_same_time_lose_nobody(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A contact that leaves two groups at once is in none; one that joins one while it leaves
-    another is in it; one that joins a group that is deleted is in none."""
+    another is in it; one that joins a group that is deleted is in none. All of them settle."""
     monkeypatch.setattr("heliograph.services.contacts._SWEEP", 2)
+    monkeypatch.setattr("heliograph.storage.contact_pages._FEW", 0)
+    monkeypatch.setattr("heliograph.storage.contact_index._MAX_FRESH", 2)
     one, two = await book.groups()
     phones = [f"7916000000{at}" for at in range(6)]
     mine = (book.account, PHONE)
@@ -172,8 +179,8 @@ async def test_names_and_groups_together(book: Book, monkeypatch: pytest.MonkeyP
     await book.add(*phones[:6], groups=[one])
     await book.add(*phones[6:], groups=[])
     await book.contacts.add(book.account, PHONE, [(phones[1], {"last_name": "Ra"})])
-    for many in (50_000, 1, 3):
-        monkeypatch.setattr("heliograph.storage.contact_pages._MANY", many)
+    for few in (50_000, 1, 3):
+        monkeypatch.setattr("heliograph.storage.contact_pages._FEW", few)
         assert await book.phones(full_name="li", group_id=one, limit=3) == [
             phones[0],
             phones[2],

@@ -18,9 +18,9 @@ from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Entry, SendRequest
 from heliograph.services.contacts import Contacts, Groups
 from heliograph.services.registers import Registers
-from heliograph.storage import accounts
+from heliograph.storage import accounts, contact_index, contacts
 from heliograph.storage.database import Database
-from heliograph.storage.schema_books import contact_signatures, contact_texts
+from heliograph.storage.schema_books import contact_fresh, contact_grams, contact_shelves
 
 PHONE = ContactKind.PHONE
 
@@ -115,12 +115,26 @@ async def test_filters(book: Book) -> None:
 async def test_a_name_that_many_have_is_found_along_the_page(
     book: Book, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("heliograph.storage.contact_pages._MANY", 3)
+    monkeypatch.setattr("heliograph.storage.contact_pages._FEW", 3)
     phones = [f"7916000000{at}" for at in range(8)]
     await book.add(*phones[:6], last_name="Usual")
     await book.add(*phones[6:], last_name="Rare")
     assert await book.phones(full_name="usual", limit=5) == phones[:5]
     assert await book.phones(full_name="rare") == phones[6:]
+
+
+async def test_a_name_that_was_another_text_before(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is searched of the contacts is the same, and who is found by a name is not."""
+    monkeypatch.setattr("heliograph.storage.contact_pages._FEW", 0)
+    monkeypatch.setattr("heliograph.storage.contact_index._MAX_FRESH", 0)
+    await book.add("79160000001", "79160000002", name="Petrov")
+    assert await book.phones(full_name="pet") == []
+    await book.add("79160000001", name="", last_name="Petrov")
+    fields = {"name": "", "last_name": "Petrov"}
+    assert await book.contacts.change(book.mine, PHONE, "79160000002", fields=fields) is None
+    assert await book.phones(full_name="pet", search="etr") == ["79160000001", "79160000002"]
 
 
 async def test_a_change_of_address(book: Book) -> None:
@@ -230,9 +244,15 @@ def _words(chance: random.Random) -> str:
 async def test_search_finds_what_looking_at_every_contact_would(
     book: Book, monkeypatch: pytest.MonkeyPatch, few: int
 ) -> None:
-    """Whatever was added, changed and deleted, in small steps through the blocks; along the
-    members of a group as well as through all signatures."""
+    """Whatever was added, changed and deleted, in small steps over shelves of 32 contacts; along
+    the members of a group as well as by the index."""
     monkeypatch.setattr("heliograph.storage.contact_search._FIRST_STEP", 1)
+    for module in ("contact_index", "contact_search"):
+        monkeypatch.setattr(f"heliograph.storage.{module}.SHELF_BITS", 5)
+    monkeypatch.setattr("heliograph.storage.contact_index._LAST_PLACE", 31)
+    monkeypatch.setattr("heliograph.storage.contact_index._MAX_FRESH", 25)
+    monkeypatch.setattr("heliograph.storage.contact_index._MAX_SCATTERED", 10)
+    monkeypatch.setattr("heliograph.storage.contact_index._WORN", 50)
     monkeypatch.setattr("heliograph.storage.contact_pages._FEW", few)
     chance = random.Random(5)
     first, second = [g.id for g in await book.contacts.groups(book.mine, PHONE)]
@@ -249,6 +269,9 @@ async def test_search_finds_what_looking_at_every_contact_would(
             await book.contacts.change(book.mine, PHONE, number, fields=fields)
     everyone = await book.contacts.page(book.mine, PHONE, ContactFilter())
     assert len(everyone) < 300
+    async with book.database.read() as connection:
+        assert await connection.scalar(select(func.count()).select_from(contact_grams)) > 50
+        assert await connection.scalar(select(func.count()).select_from(contact_shelves)) > 8
     for part in ("anna ver", "АННА", "0%", "a_b", "q", "li", "7", numbers[7][4:9], "nobody", "%"):
         wanted = part.casefold()
         expected = [
@@ -274,8 +297,12 @@ async def test_search_finds_what_looking_at_every_contact_would(
         assert await book.phones(search=part, full_name="x") == [], part
 
 
-async def test_imports_at_the_same_time_are_all_found(book: Book) -> None:
-    """Their contacts lie in the same blocks."""
+@pytest.mark.parametrize("fresh", [2048, 5])
+async def test_imports_at_the_same_time_are_all_found(
+    book: Book, monkeypatch: pytest.MonkeyPatch, fresh: int
+) -> None:
+    """Their contacts stand on the same shelf, which they settle at once."""
+    monkeypatch.setattr("heliograph.storage.contact_index._MAX_FRESH", fresh)
 
     async def add(lane: int) -> None:
         for at in range(20):
@@ -288,15 +315,54 @@ async def test_imports_at_the_same_time_are_all_found(book: Book) -> None:
             assert f"7916{lane:03}{at:04}" in found
 
 
-async def test_signatures_wear_out_and_are_made_anew(book: Book) -> None:
-    await book.add(*(f"7916000{at:04}" for at in range(64)))
-    for round in range(4):
+@pytest.mark.parametrize("settles", [False, True])
+async def test_what_changes_while_a_shelf_is_settled_is_found(
+    book: Book, monkeypatch: pytest.MonkeyPatch, settles: bool
+) -> None:
+    """A contact changes after its text was read, with and without settling it itself."""
+    monkeypatch.setattr("heliograph.storage.contact_index._MAX_FRESH", 0)
+    await book.add("79160000001", "79160000002", comments="early")
+    plan, changed = contact_index._plan, []
+
+    async def slow_plan(*arguments: Any) -> Any:
+        work = await plan(*arguments)
+        if work is not None and not changed:
+            changed.append(work)
+            fields = {"comments": "meanwhile"}
+            if settles:
+                await book.contacts.change(book.mine, PHONE, "79160000001", fields=fields)
+            else:
+                async with book.database.write() as connection:
+                    id = await contacts.find_contact(connection, book.mine.id, PHONE, "79160000001")
+                    assert id is not None
+                    await contacts.change_contact(connection, id, fields=fields)
+        return work
+
+    monkeypatch.setattr("heliograph.storage.contact_index._plan", slow_plan)
+    await book.add("79160000001", comments="later")
+    assert changed
+    assert await book.phones(search="meanwhile") == ["79160000001"]
+    assert await book.phones(search="later") == []
+    monkeypatch.setattr("heliograph.storage.contact_index._plan", plan)
+    for _ in range(2):
+        await contact_index.settle(book.database, book.mine.id, PHONE)
+        assert await book.phones(search="meanwhile") == ["79160000001"]
+
+
+async def test_shelves_are_made_anew_and_keep_what_is_there(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contacts that change again and again leave nothing behind, in the end."""
+    monkeypatch.setattr("heliograph.storage.contact_index._MAX_FRESH", 10)
+    monkeypatch.setattr("heliograph.storage.contact_index._WORN", 512)
+    for round in range(40):
         rows = [(f"7916000{at:04}", {"comments": f"round {round} {at}"}) for at in range(64)]
         await book.contacts.add(book.mine, PHONE, rows)
     async with book.database.read() as connection:
-        for table in contact_signatures.values():
-            query = select(func.max(func.length(table.c.signature)))
-            assert await connection.scalar(query) < 1000
-        assert await connection.scalar(select(func.min(contact_texts.c.spare))) >= -32
-    assert await book.phones(search="round 3 63") == ["79160000063"]
+        settled = await connection.scalar(select(func.max(contact_shelves.c.settled)))
+        assert settled is not None
+        assert 64 <= settled <= 512
+        rows = await connection.scalar(select(func.count()).select_from(contact_grams))
+        assert await connection.scalar(select(func.count()).select_from(contact_fresh)) <= 10
+    assert await book.phones(search="round 39 63") == ["79160000063"]
     assert await book.phones(search="round 2") == []

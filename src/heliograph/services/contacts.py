@@ -24,7 +24,14 @@ from heliograph.domain.messages import MessageType
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Entry, SendRequest
 from heliograph.services.registers import Registers
-from heliograph.storage import beginnings, blacklists, contact_groups, contact_pages, contacts
+from heliograph.storage import (
+    beginnings,
+    blacklists,
+    contact_groups,
+    contact_index,
+    contact_pages,
+    contacts,
+)
 from heliograph.storage.contacts import AddressTaken
 from heliograph.storage.database import Database
 
@@ -35,6 +42,9 @@ _BATCH = 256
 # Members of a group that one statement reads, and that one transaction takes out.
 _PAGE = 10_000
 _SWEEP = 2_000
+# Shelves that a change of one contact may settle: what an import that was broken off has left takes
+# its turn.
+_SHELVES = 2
 # Groups of one account and kind: lists of them have no pages.
 _MAX_GROUPS = 10_000
 # Entries of one black list, which takes 8 bytes each in memory.
@@ -166,6 +176,8 @@ class Contacts:
                     connection, account.id, kind, rows=batch, group_ids=group_ids
                 )
             last_id = ids[next(reversed(batch))]
+            await contact_index.settle(self._database, account.id, kind, shelves=1)
+        await contact_index.settle(self._database, account.id, kind)
         return last_id or Refusal.BAD_PARAMETERS
 
     async def change(
@@ -200,6 +212,7 @@ class Contacts:
                     )
         except AddressTaken:
             return Refusal.NOT_SAVED
+        await contact_index.settle(self._database, account.id, kind, shelves=_SHELVES)
         return None
 
     async def delete(self, account: Account, kind: ContactKind, address: str) -> Refusal | None:
@@ -273,6 +286,7 @@ class Contacts:
         while is_more:
             async with self._database.write() as connection:
                 is_more = await contact_groups.sweep_members(connection, group_id, _SWEEP)
+            await contact_index.settle(self._database, account.id, kind)
         return None
 
     async def move(
@@ -288,10 +302,11 @@ class Contacts:
                 return Refusal.NOT_FOUND
             if way == 3:
                 await contact_groups.leave_group(connection, id, group_id)
-                return None
-            if way == 1:
-                await contact_groups.leave_groups(connection, [id])
-            await contact_groups.join_groups(connection, [id], [group_id] if group_id else [])
+            else:
+                if way == 1:
+                    await contact_groups.leave_groups(connection, [id])
+                await contact_groups.join_groups(connection, [id], [group_id] if group_id else [])
+        await contact_index.settle(self._database, account.id, kind, shelves=_SHELVES)
         return None
 
     # --- black list -------------------------------------------------------------------------------

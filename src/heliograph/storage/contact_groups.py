@@ -1,7 +1,8 @@
 """Groups of contacts in SQL, and who is in them. Their sizes are kept up with every change.
 
 Contacts in no group have a row among the members, too, under an id that no group has: so they are
-listed as those of a group are. Every change of members ends with `_settle`, which keeps that true.
+listed as those of a group are. Every change of members ends with `_settle`, which keeps that true,
+and with a note for the index of contacts.
 Whoever changes the members of a contact that others know holds the contact's row: two changes at
 once would each see the group that the other one takes away.
 """
@@ -16,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.contacts import ContactKind, Group
+from heliograph.storage import contact_index
 from heliograph.storage.schema_books import contact_groups, contact_members, contacts
 from heliograph.storage.sets import is_sqlite, joined
 
@@ -131,6 +133,7 @@ async def sweep_members(connection: AsyncConnection, group_id: int, limit: int) 
             )
         )
         await _settle(connection, ids)
+        await contact_index.note_groups(connection, ids)
     return len(ids) == limit
 
 
@@ -225,10 +228,14 @@ async def groups_of(
 
 
 async def join_groups(
-    connection: AsyncConnection, contact_ids: Sequence[int], group_ids: Iterable[int]
+    connection: AsyncConnection,
+    contact_ids: Sequence[int],
+    group_ids: Iterable[int],
+    *,
+    notes: bool = True,
 ) -> None:
-    """Puts contacts into groups; those that are in one already stay. Without groups: notes which
-    of the contacts are in none."""
+    """Puts contacts into groups; those that are in one already stay. Without groups: sees which
+    of the contacts are in none. `notes` False: the caller tells the index of contacts."""
     statement = sqlite.insert if is_sqlite(connection) else postgresql.insert
     for group_id in group_ids:
         # From the contacts themselves: one that is deleted meanwhile does not come back here.
@@ -249,6 +256,8 @@ async def join_groups(
                 )
             )
     await _settle(connection, contact_ids)
+    if notes:
+        await contact_index.note_groups(connection, contact_ids)
 
 
 async def leave_group(connection: AsyncConnection, contact_id: int, group_id: int) -> None:
@@ -261,6 +270,7 @@ async def leave_group(connection: AsyncConnection, contact_id: int, group_id: in
     if done.rowcount:
         await _resize(connection, group_id, -done.rowcount)
     await _settle(connection, [contact_id])
+    await contact_index.note_groups(connection, [contact_id])
 
 
 async def leave_groups(connection: AsyncConnection, contact_ids: Sequence[int]) -> None:

@@ -1,46 +1,44 @@
 """Pages of contacts, at the same cost in a book of any size.
 
-A filter may name an address, a full name, a group and a part of a text. What an index knows about
-each of them is asked first: the smallest set of contacts leads, and the other conditions are
-looked at for each of its contacts. When all are large, many fit, and a page fills on the way.
+A filter may name an address, a full name, a group and a part of a text. An address, the few bearers
+of a name and the few members of a group are looked at one by one. Otherwise the index of grams
+tells who may fit all of it.
 """
 
 from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import Any
 
 from sqlalchemy import ColumnElement, Integer, Select, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.contacts import CONTACT_FIELDS, Contact, ContactFilter, ContactKind
+from heliograph.domain.grams import gram_of_group, grams_to_find
 from heliograph.storage import contact_groups, contact_search
 from heliograph.storage.schema_books import contact_members, contacts
 from heliograph.storage.sets import is_sqlite, joined
 
 __all__ = ["list_contacts"]
 
-_FIELDS = [contacts.c[name] for name in CONTACT_FIELDS]
+_COLUMNS = [contacts.c.id, contacts.c.address, *(contacts.c[name] for name in CONTACT_FIELDS)]
 _ONE = literal_column("1", Integer)
-# Sets are counted so far. A name that more contacts have is looked for along the page instead of
-# in the index of names.
-_MANY = 50_000
-# The texts of so few are always looked at one by one, 2 us each, or 6 where PostgreSQL has to fetch
-# pages. Those of more only when their number is small beside the share of the book that may hold
-# what is looked for: a search reads the texts of that share.
-_FEW, _ALL = 10_000, 60_000
+# So many bearers of a name, or members of a group, are looked at one by one: 2 us each, or 6 where
+# PostgreSQL has to fetch pages. Of more, the index of grams finds those that fit.
+_FEW = 3000
+# To read fewer candidates takes no less: it is another statement for the rest of the page.
+_LEAST = 500
 
 
 async def list_contacts(
     connection: AsyncConnection, account_id: int, kind: ContactKind, *, wanted: ContactFilter
 ) -> list[Contact]:
     """A page of contacts in the order of their ids."""
-    ids = await _find_ids(connection, account_id, kind, wanted)
-    if not ids:
+    rows = await _find_rows(connection, account_id, kind, wanted)
+    if not rows:
         return []
-    rows = await connection.execute(
-        select(contacts.c.id, contacts.c.address, *_FIELDS)
-        .where(joined(connection, contacts.c.id, ids))
-        .order_by(contacts.c.id)
-    )
-    groups = await contact_groups.groups_of(connection, ids)
+    groups = await contact_groups.groups_of(connection, [row[0] for row in rows])
     return [
         # By position: a page has a thousand rows of a dozen values.
         Contact(
@@ -57,13 +55,13 @@ async def list_contacts(
             other_numbers=row[10],
             groups=tuple(groups.get(row[0], ())),
         )
-        for row in rows.all()
+        for row in rows
     ]
 
 
-async def _find_ids(
+async def _find_rows(
     connection: AsyncConnection, account_id: int, kind: ContactKind, wanted: ContactFilter
-) -> list[int]:
+) -> Sequence[Sequence[Any]]:
     group_id = wanted.group_id
     if group_id == 0:
         group_id = contact_groups.rest_id(account_id, kind)
@@ -71,29 +69,78 @@ async def _find_ids(
         connection, account_id, kind, [group_id]
     ):
         return []
-    owned = (contacts.c.account_id == account_id, contacts.c.kind == int(kind))
-    bearers = members = _MANY + 1
+    conditions = [contacts.c.account_id == account_id, contacts.c.kind == int(kind)]
+    bearers = members = _FEW + 1
     if wanted.address:
+        conditions.append(contacts.c.address == wanted.address)
         bearers = members = 1
     else:
         if wanted.full_name:
-            bearers = await _count(connection, *owned, *_named(wanted, contacts.c.name_key))
+            bearers = await _count(connection, *conditions, *_named(wanted, contacts.c.name_key))
         if group_id is not None and (wanted.full_name or wanted.search):
             members = await _count(connection, *_belongs(wanted, group_id))
-    fewest = min(bearers, members)
-    if not fewest:
+    if not bearers or not members:
         return []
-    conditions = [*owned]
     if wanted.search:
-        if fewest > _FEW:
-            search = await contact_search.prepare(connection, account_id, kind, wanted, group_id)
-            if fewest > min(_FEW + search.share * _ALL, _MANY):
-                return await search.find_ids(connection)
         place = func.instr if is_sqlite(connection) else func.strpos
         conditions.append(place(contacts.c.search_key, wanted.search.casefold()) > 0)
-    leads_by_name = bearers <= min(members, _MANY)
+    grams = grams_to_find(wanted.search.casefold(), wanted.name_span[0])
+    if grams and min(bearers, members) > _FEW:
+        conditions += _named(wanted, func.coalesce(contacts.c.name_key, ""))
+        if group_id is not None:
+            grams.append(gram_of_group(group_id))
+            conditions.append(_is_there(_membership(group_id, contacts.c.id)))
+        candidates = contact_search.find_candidates(
+            connection,
+            account_id,
+            kind,
+            grams,
+            after_id=wanted.after_id,
+            portion=_some(wanted.limit),
+        )
+        async with aclosing(candidates):
+            return await _fitting(connection, conditions, candidates, wanted.limit)
+    leads_by_name = bearers <= min(members, _FEW)
     query = _query(wanted, group_id, conditions, leads_by_name=leads_by_name)
-    return list((await connection.scalars(query.limit(wanted.limit))).all())
+    ids = (await connection.scalars(query.limit(wanted.limit))).all()
+    return await _read(connection, ids)
+
+
+def _some(limit: int) -> int:
+    """How many candidates are worth reading at once: some of them do not fit."""
+    return max(limit + limit // 8, _LEAST)
+
+
+async def _fitting(
+    connection: AsyncConnection,
+    conditions: list[ColumnElement[bool]],
+    candidates: AsyncGenerator[list[int], None],
+    limit: int,
+) -> list[Sequence[Any]]:
+    """Rows of the first candidates that fit."""
+    found: list[Sequence[Any]] = []
+    async for ids in candidates:
+        at = 0
+        while at < len(ids):
+            some = ids[at : at + _some(limit - len(found))]
+            found += await _read(connection, some, *conditions, limit=limit - len(found))
+            if len(found) == limit:
+                return found
+            at += len(some)
+    return found
+
+
+async def _read(
+    connection: AsyncConnection,
+    ids: Sequence[int],
+    *conditions: ColumnElement[bool],
+    limit: int | None = None,
+) -> Sequence[Sequence[Any]]:
+    """Rows of contacts in the order of their ids."""
+    if not ids:
+        return []
+    query = select(*_COLUMNS).where(joined(connection, contacts.c.id, ids), *conditions)
+    return (await connection.execute(query.order_by(contacts.c.id).limit(limit))).all()
 
 
 def _query(
@@ -106,27 +153,27 @@ def _query(
     """Ids of all that fits, in their order. The engines begin with what is to lead: what is
     computed is looked for in no index, and a scalar subquery is never joined."""
     member = contact_members.c
-    if wanted.address:
-        conditions.append(contacts.c.address == wanted.address)
     if group_id is not None and not leads_by_name:
         conditions += _named(wanted, contacts.c.name_key)
         fits = select(_ONE).where(contacts.c.id == member.contact_id, *conditions)
         query = select(member.contact_id).where(*_belongs(wanted, group_id), _is_there(fits))
         return query.order_by(member.contact_id)
     id: ColumnElement[int] = contacts.c.id
-    name_key: ColumnElement[str] = contacts.c.name_key
     if leads_by_name:
         id = func.coalesce(id, 0)
-    else:
-        name_key = func.coalesce(name_key, "")
-    conditions += _named(wanted, name_key)
+    conditions += _named(wanted, contacts.c.name_key)
     query = select(contacts.c.id).where(*conditions, id > wanted.after_id).order_by(id)
     if group_id is None:
         return query
     # In their order first: so the members are read along, and not here and there.
     found = query.offset(0).subquery()
-    belongs = select(_ONE).where(member.group_id == group_id, member.contact_id == found.c.id)
+    belongs = _membership(group_id, found.c.id)
     return select(found.c.id).where(_is_there(belongs)).order_by(found.c.id)
+
+
+def _membership(group_id: int, contact_id: ColumnElement[int]) -> Select[int]:
+    member = contact_members.c
+    return select(_ONE).where(member.group_id == group_id, member.contact_id == contact_id)
 
 
 def _is_there(query: Select[int]) -> ColumnElement[bool]:
@@ -145,6 +192,6 @@ def _belongs(wanted: ContactFilter, group_id: int) -> tuple[ColumnElement[bool],
 
 
 async def _count(connection: AsyncConnection, *conditions: ColumnElement[bool]) -> int:
-    """How many rows of one table fit, and no more than one above _MANY."""
-    some = select(_ONE).where(*conditions).limit(_MANY + 1).subquery()
+    """How many rows of one table fit, and no more than one above _FEW."""
+    some = select(_ONE).where(*conditions).limit(_FEW + 1).subquery()
     return int(await connection.scalar(select(func.count()).select_from(some)) or 0)

@@ -21,7 +21,7 @@ from heliograph.domain.contacts import (
     name_key,
     search_key,
 )
-from heliograph.storage import contact_groups, contact_search
+from heliograph.storage import contact_groups, contact_index
 from heliograph.storage.schema_books import contact_members, contacts
 from heliograph.storage.sets import is_sqlite, joined
 
@@ -36,6 +36,7 @@ __all__ = [
 ]
 
 _FIELDS = [contacts.c[name] for name in CONTACT_FIELDS]
+_KEYS = [contacts.c.name_key, contacts.c.search_key]
 _WRITTEN = ("address", *CONTACT_FIELDS, "name_key", "search_key")
 
 
@@ -82,13 +83,13 @@ async def put_contacts(
     """
     known = await _stored_fields(connection, account_id, kind, list(rows))
     lines = []
-    search_keys: dict[str, str] = {}
+    changed = set()
     for address, fields in rows.items():
         merged = {**known.get(address, {}), **fields, "address": address}
         merged["name_key"], merged["search_key"] = _keys(merged)
         lines.append([merged.get(name, "") for name in _WRITTEN])
-        if known.get(address, {}).get("search_key") != merged["search_key"]:
-            search_keys[address] = merged["search_key"]
+        if _differ(known.get(address, {}), merged):
+            changed.add(address)
     statement = _UPSERT_SQLITE if is_sqlite(connection) else _UPSERT_POSTGRESQL
     done = await connection.execute(
         statement,
@@ -102,13 +103,15 @@ async def put_contacts(
     fresh = [id for address, id in ids.items() if address not in known]
     old = [id for address, id in ids.items() if address in known]
     if group_ids is None:
-        await contact_groups.join_groups(connection, fresh, [])
+        await contact_groups.join_groups(connection, fresh, [], notes=False)
     else:
         if old:
             await contact_groups.leave_groups(connection, old)
-        await contact_groups.join_groups(connection, [*old, *fresh], group_ids)
-    changed = {ids[address]: search_key for address, search_key in search_keys.items()}
-    await contact_search.refresh(connection, account_id, kind, changed)
+        await contact_groups.join_groups(connection, [*old, *fresh], group_ids, notes=False)
+        moved = [id for address, id in ids.items() if address not in changed]
+        await contact_index.note(connection, account_id, kind, moved, is_text=False)
+    texts = [id for address, id in ids.items() if address in changed]
+    await contact_index.note(connection, account_id, kind, texts, is_text=True)
     return ids
 
 
@@ -136,7 +139,7 @@ async def change_contact(
     owner = (contacts.c.account_id, contacts.c.kind)
     row = (
         await connection.execute(
-            select(*owner, contacts.c.address, *_FIELDS)
+            select(*owner, contacts.c.address, *_KEYS, *_FIELDS)
             .where(contacts.c.id == contact_id)
             .with_for_update()
         )
@@ -155,9 +158,9 @@ async def change_contact(
     if group_ids is not None:
         await contact_groups.leave_groups(connection, [contact_id])
         await contact_groups.join_groups(connection, [contact_id], group_ids)
-    await contact_search.refresh(
-        connection, row.account_id, ContactKind(row.kind), {contact_id: merged["search_key"]}
-    )
+    if _differ(row._asdict(), merged):
+        book = row.account_id, ContactKind(row.kind)
+        await contact_index.note(connection, *book, [contact_id], is_text=True)
 
 
 async def copy_contact(
@@ -183,13 +186,7 @@ async def copy_contact(
 async def delete_contact(connection: AsyncConnection, contact_id: int) -> None:
     """Deletes a contact and takes it out of its groups."""
     await contact_groups.leave_groups(connection, [contact_id])
-    done = await connection.execute(
-        delete(contacts)
-        .where(contacts.c.id == contact_id)
-        .returning(contacts.c.account_id, contacts.c.kind)
-    )
-    for account_id, kind in done.all():
-        await contact_search.refresh(connection, account_id, ContactKind(kind), {contact_id: None})
+    await connection.execute(delete(contacts).where(contacts.c.id == contact_id))
 
 
 async def list_addresses(
@@ -212,7 +209,7 @@ async def _stored_fields(
     connection: AsyncConnection, account_id: int, kind: ContactKind, addresses: Sequence[str]
 ) -> dict[str, dict[str, str]]:
     rows = await connection.execute(
-        select(contacts.c.address, contacts.c.search_key, *_FIELDS)
+        select(contacts.c.address, *_KEYS, *_FIELDS)
         .where(*_owned(account_id, kind), joined(connection, contacts.c.address, addresses))
         .with_for_update()
     )
@@ -224,6 +221,11 @@ async def _stored_fields(
 
 def _owned(account_id: int, kind: ContactKind) -> tuple[ColumnElement[bool], ...]:
     return contacts.c.account_id == account_id, contacts.c.kind == int(kind)
+
+
+def _differ(before: Mapping[str, str], after: Mapping[str, str]) -> bool:
+    """Whether something else is found by the texts or the name of a contact."""
+    return any(before.get(key.name) != after[key.name] for key in _KEYS)
 
 
 def _keys(fields: dict[str, Any]) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -20,7 +21,6 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from heliograph.domain.signatures import WIDTHS
 from heliograph.storage.schema import metadata
 
 __all__ = ["metadata"]
@@ -78,39 +78,44 @@ contacts = Table(
     Column("name_key", _Key, nullable=False, server_default=""),  # last, first, middle name
     Column("search_key", Text, nullable=False, server_default=""),  # everything that is searched
     UniqueConstraint("account_id", "kind", "address", name="uq_contacts_address"),
-    # With the name, so that those of a usual name are found along it without reading every row.
-    Index("ix_contacts_account", "account_id", "kind", "id", "name_key"),
+    Index("ix_contacts_account", "account_id", "kind", "id"),
     # With the id, so that PostgreSQL, too, reads no row for it.
     Index("ix_contacts_name_key", "account_id", "kind", "name_key", "id"),
 )
 
 
-def _signatures(width: int) -> Table:
-    return Table(
-        f"contact_signatures_{width}",
-        metadata,
-        Column("account_id", BigInteger, primary_key=True, autoincrement=False),
-        Column("kind", SmallInteger, primary_key=True, autoincrement=False),
-        Column("block", BigInteger, primary_key=True, autoincrement=False),  # id >> 5
-        Column("signature", LargeBinary, nullable=False),
-        sqlite_with_rowid=False,
-    )
-
-
-# What is in the contacts of 32 neighbouring ids, see contact_search: by the width of the grams, in
-# tables of their own, as a search reads the signatures of one width only, and all of them.
-contact_signatures = {width: _signatures(width) for width in WIDTHS}
-
-contact_texts = Table(  # of the contacts of a block: apart, as most searches look at few of them
-    "contact_texts",
+# Who holds which grams, see `contact_index`: contacts stand on shelves of 4096 neighbouring ids.
+contact_shelves = Table(
+    "contact_shelves",
     metadata,
-    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("kind", SmallInteger, primary_key=True, autoincrement=False),
-    Column("block", BigInteger, primary_key=True, autoincrement=False),
-    Column("spare", Integer, nullable=False),  # contacts that may change before it is made anew
-    Column("texts", Text, nullable=False),
-    # Not compressed, and in the row itself, until a block has some 250 octets a contact.
-    postgresql_with={"toast_tuple_target": 8160},
+    Column("id", _Id, primary_key=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("shelf", BigInteger, nullable=False),  # id >> 12 of its contacts
+    Column("settled", BigInteger, nullable=False),  # contacts, since it was last made anew
+    Column("version", BigInteger, nullable=False),  # one more with every change
+    UniqueConstraint("account_id", "kind", "shelf", name="uq_contact_shelves_shelf"),
+)
+
+contact_grams = Table(
+    "contact_grams",
+    metadata,
+    # contact_shelves.id << 17 | mark
+    Column("key", _Id, primary_key=True, autoincrement=False),
+    Column("holders", LargeBinary, nullable=False),  # domain.grams: places on the shelf
+)
+
+contact_fresh = Table(  # contacts whose grams or groups are not in the rows of their shelf yet
+    "contact_fresh",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("kind", SmallInteger, nullable=False),
+    Column("shelf", BigInteger, nullable=False),
+    Column("places", LargeBinary, nullable=False),  # on the shelf, as holders are
+    Column("count", Integer, nullable=False),  # of places
+    Column("is_text", Boolean, nullable=False),  # not only their groups have changed
+    Index("ix_contact_fresh_shelf", "account_id", "kind", "shelf"),
 )
 
 contact_members = Table(
@@ -119,7 +124,8 @@ contact_members = Table(
     # Negative: in no group, see contact_groups.rest_id.
     Column("group_id", BigInteger, primary_key=True, autoincrement=False),
     Column("contact_id", BigInteger, primary_key=True, autoincrement=False),
-    Index("ix_contact_members_contact", "contact_id"),
+    # With the group, so that PostgreSQL, too, reads no row for it.
+    Index("ix_contact_members_contact", "contact_id", "group_id"),
     sqlite_with_rowid=False,
 )
 

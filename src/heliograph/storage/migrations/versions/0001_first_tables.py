@@ -21,13 +21,10 @@ def upgrade() -> None:
     _create_campaign_sources()
     _create_campaigns()
     _create_connectors()
+    _create_contact_fresh()
+    _create_contact_grams()
     _create_contact_members()
-    _create_contact_signatures_2()
-    _create_contact_signatures_3()
-    _create_contact_signatures_4()
-    _create_contact_signatures_5()
-    _create_contact_signatures_8()
-    _create_contact_texts()
+    _create_contact_shelves()
     _create_counters()
     _create_currencies()
     _create_day_counts()
@@ -252,6 +249,37 @@ def _create_connectors() -> None:
     )
 
 
+def _create_contact_fresh() -> None:
+    op.create_table(
+        "contact_fresh",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("shelf", sa.BigInteger(), nullable=False),
+        sa.Column("places", sa.LargeBinary(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("is_text", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contact_fresh")),
+    )
+    op.create_index(
+        "ix_contact_fresh_shelf", "contact_fresh", ["account_id", "kind", "shelf"], unique=False
+    )
+
+
+def _create_contact_grams() -> None:
+    op.create_table(
+        "contact_grams",
+        sa.Column(
+            "key",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("holders", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_contact_grams")),
+    )
+
+
 def _create_contact_members() -> None:
     op.create_table(
         "contact_members",
@@ -260,89 +288,22 @@ def _create_contact_members() -> None:
         sa.PrimaryKeyConstraint("group_id", "contact_id", name=op.f("pk_contact_members")),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_contact_members_contact", "contact_members", ["contact_id"], unique=False)
-
-
-def _create_contact_signatures_2() -> None:
-    op.create_table(
-        "contact_signatures_2",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("signature", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "account_id", "kind", "block", name=op.f("pk_contact_signatures_2")
-        ),
-        sqlite_with_rowid=False,
+    op.create_index(
+        "ix_contact_members_contact", "contact_members", ["contact_id", "group_id"], unique=False
     )
 
 
-def _create_contact_signatures_3() -> None:
+def _create_contact_shelves() -> None:
     op.create_table(
-        "contact_signatures_3",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("signature", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "account_id", "kind", "block", name=op.f("pk_contact_signatures_3")
-        ),
-        sqlite_with_rowid=False,
-    )
-
-
-def _create_contact_signatures_4() -> None:
-    op.create_table(
-        "contact_signatures_4",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("signature", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "account_id", "kind", "block", name=op.f("pk_contact_signatures_4")
-        ),
-        sqlite_with_rowid=False,
-    )
-
-
-def _create_contact_signatures_5() -> None:
-    op.create_table(
-        "contact_signatures_5",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("signature", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "account_id", "kind", "block", name=op.f("pk_contact_signatures_5")
-        ),
-        sqlite_with_rowid=False,
-    )
-
-
-def _create_contact_signatures_8() -> None:
-    op.create_table(
-        "contact_signatures_8",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("signature", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "account_id", "kind", "block", name=op.f("pk_contact_signatures_8")
-        ),
-        sqlite_with_rowid=False,
-    )
-
-
-def _create_contact_texts() -> None:
-    op.create_table(
-        "contact_texts",
-        sa.Column("account_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("block", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("spare", sa.Integer(), nullable=False),
-        sa.Column("texts", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("account_id", "kind", "block", name=op.f("pk_contact_texts")),
-        postgresql_with={"toast_tuple_target": 8160},
+        "contact_shelves",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("account_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("shelf", sa.BigInteger(), nullable=False),
+        sa.Column("settled", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contact_shelves")),
+        sa.UniqueConstraint("account_id", "kind", "shelf", name="uq_contact_shelves_shelf"),
     )
 
 
@@ -1010,9 +971,7 @@ def _create_contacts() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contacts")),
         sa.UniqueConstraint("account_id", "kind", "address", name="uq_contacts_address"),
     )
-    op.create_index(
-        "ix_contacts_account", "contacts", ["account_id", "kind", "id", "name_key"], unique=False
-    )
+    op.create_index("ix_contacts_account", "contacts", ["account_id", "kind", "id"], unique=False)
     op.create_index(
         "ix_contacts_name_key", "contacts", ["account_id", "kind", "name_key", "id"], unique=False
     )
