@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from bench.cost_model.clock import Cost
 from bench.costs import dearer
 
@@ -29,6 +30,7 @@ def run_costs(*options: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.interpreted
 def test_no_stage_costs_three_times_as_much(tmp_path: Path) -> None:
     """A busy machine is no reason: CPU time is counted, the least of several tries beside a
     reference loop, and what seems too dear is measured again. `make bench-costs` on a quiet machine

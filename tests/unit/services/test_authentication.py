@@ -20,6 +20,8 @@ from heliograph.services.authentication import Authentication, hash_password
 from heliograph.services.directory import Directory
 from heliograph.storage.accounts import hash_api_key
 
+pytestmark = pytest.mark.interpreted
+
 HOME = "192.0.2.1"
 PASSWORD = "Pässword1"
 

@@ -14,6 +14,8 @@ from heliograph.services.deliveries import Deliveries
 from heliograph.storage.journal import Entry
 from heliograph.storage.outbox import OUTBOX_RESULTS
 
+pytestmark = pytest.mark.interpreted
+
 NOW_MS = 1_700_000_000_000
 
 

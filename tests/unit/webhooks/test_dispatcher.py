@@ -27,6 +27,8 @@ from heliograph.storage.schema import metadata
 from heliograph.storage.statements import INSERT_OUTBOX
 from heliograph.webhooks.dispatcher import WebhookDispatcher
 
+pytestmark = pytest.mark.interpreted
+
 MINUTE = 60_000
 
 
