@@ -7,7 +7,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: help serve test peers check fix fuzz bench crash clean bench-peers bench-costs bench-growth crash-smpp \
-	compiled test-compiled
+	compiled test-compiled crash-compiled
 
 help:  ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,8 +43,10 @@ peers:  ## install the foreign programs of tests marked debian (as root, on Debi
 
 compiled: .compiled/.ready  ## the same program with its hot path as machine code (needs a C compiler): .compiled/bin/heliograph
 
+WITH_COMPILED := PYTHONPATH=$$(echo $(CURDIR)/.compiled/lib/python*/site-packages)
+
 test-compiled: .venv/.dev-ready .compiled/.ready  ## the tests of the program against that build; ARGS
-	PYTHONPATH=$$(echo $(CURDIR)/.compiled/lib/python*/site-packages) $(BIN)/python -m pytest -n auto --maxprocesses 4 \
+	$(WITH_COMPILED) $(BIN)/python -m pytest -n auto --maxprocesses 4 \
 		--dist loadfile tests/unit tests/property tests/contract tests/e2e $(ARGS)
 
 check: .venv/.dev-ready  ## style and types
@@ -77,6 +79,10 @@ crash: .venv/.dev-ready  ## kill -9 and cut links under load; prove that nothing
 
 crash-smpp: .venv/.dev-ready  ## the same over SMPP: every answered message has its receipt
 	$(BIN)/python bench/crash_smpp.py $(ARGS)
+
+crash-compiled: .venv/.dev-ready .compiled/.ready  ## both against the compiled program
+	$(WITH_COMPILED) $(BIN)/python bench/crash.py
+	$(WITH_COMPILED) $(BIN)/python bench/crash_smpp.py
 
 clean:  ## remove the environment and everything built
 	rm -rf .venv .compiled .uv .mypy_cache .ruff_cache .pytest_cache build dist

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -144,6 +145,15 @@ def python_files() -> list[Path]:
     folders = ("src", "tests", "bench", "scripts")
     return [p for f in folders for p in sorted((ROOT / f).rglob("*.py"))
             if "node_modules" not in p.parts]  # fmt: skip
+
+
+def test_what_is_compiled_is_there() -> None:
+    """A module that was moved would go on as it is written, and nobody would be told."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    listed = wheel["hooks"]["mypyc"]["include"]
+    assert [name for name in listed if not (ROOT / name).is_file()] == []
+    assert len(set(listed)) == len(listed)
 
 
 @pytest.mark.parametrize("path", python_files(), ids=lambda p: p.stem)

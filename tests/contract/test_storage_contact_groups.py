@@ -14,7 +14,7 @@ from heliograph.domain.accounts import Account
 from heliograph.domain.contacts import ContactFilter, ContactKind
 from heliograph.domain.refusals import Refusal
 from heliograph.services.contacts import Contacts
-from heliograph.storage import accounts
+from heliograph.storage import accounts, contact_groups
 from heliograph.storage.contact_groups import rest_id
 from heliograph.storage.database import Database
 from heliograph.storage.schema_books import contact_members, contacts
@@ -192,3 +192,17 @@ async def test_names_and_groups_together(book: Book, monkeypatch: pytest.MonkeyP
         assert await book.phones(address=phones[1], group_id=one, full_name="r") == [phones[1]]
         assert await book.phones(address=phones[1], group_id=one, search="li") == []
         assert await book.phones(address=phones[1], group_id=0) == []
+
+
+async def test_a_deletion_that_was_cut_off_is_finished(book: Book) -> None:
+    mine = (book.account, PHONE)
+    gone, stays = [await book.contacts.add_group(*mine, name=n, number="") for n in ("a", "b")]
+    assert isinstance(gone, int)
+    assert isinstance(stays, int)
+    await book.add("79161234501", "79161234502", groups=[gone])
+    await book.add("79161234503", groups=[gone, stays])
+    async with book.database.write() as connection:  # and then the program was killed
+        await contact_groups.delete_group(connection, book.account.id, PHONE, group_id=gone)
+    await book.contacts.finish_deletions(asyncio.Event())
+    assert await book.phones(group_id=0) == ["79161234501", "79161234502"]
+    await book.check()

@@ -77,11 +77,6 @@ async def read_callback(
     }
 
 
-# A running gateway looks for changed settings twice a second: an address that was mended by the
-# command before must be known when the calls are made again.
-_SETTLE_MS = 1_500
-
-
 async def replay_callbacks(
     database: Database, ids: Sequence[int], *, login: str | None, since_ms: int, now_ms: int
 ) -> int:
@@ -90,8 +85,7 @@ async def replay_callbacks(
     if login is not None:
         async with database.read() as connection:
             account_id = (await accounts.find_account(connection, login)).id
-    due_ms = now_ms + _SETTLE_MS
-    return await replay(database, now_ms=due_ms, ids=ids, account_id=account_id, since_ms=since_ms)
+    return await replay(database, now_ms=now_ms, ids=ids, account_id=account_id, since_ms=since_ms)
 
 
 def _record(row: Mapping[Any, Any]) -> dict[str, Any]:

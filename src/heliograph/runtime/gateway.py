@@ -162,6 +162,7 @@ class Runtime:
             "request log": self.services.request_log.run,
             "day counts": self.services.day_counts.run,
             "retention": retention.run,
+            "groups": self.services.books.contacts.finish_deletions,
         }
         for name, work in upkeep.items():
             self._tasks.append(asyncio.create_task(work(self._stopping), name=name))

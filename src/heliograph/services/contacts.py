@@ -6,8 +6,11 @@ nobody's messages, and what it has stored when it is broken off stays and can be
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from itertools import islice
+
+import structlog
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.blacklists import BlackType, black_key
@@ -51,6 +54,8 @@ _MAX_GROUPS = 10_000
 _MAX_BLACK = 5_000_000
 
 Row = tuple[str, Mapping[str, str]]
+
+_log = structlog.get_logger(__name__)
 
 
 class Groups:
@@ -282,12 +287,27 @@ class Contacts:
                 connection, account.id, kind, group_id=group_id
             ):
                 return Refusal.NOT_FOUND
+        await self._sweep(account.id, kind, group_id)
+        return None
+
+    async def finish_deletions(self, stop: asyncio.Event) -> None:
+        """Takes the members out of groups whose deletion an end of the program cut off."""
+        try:
+            async with self._database.read() as connection:
+                left = await contact_groups.deleted_groups(connection)
+            for group_id, account_id, kind in left:
+                await self._sweep(account_id, kind, group_id, stop)
+        except Exception as error:  # the database is away: there is another start
+            _log.warning("members of deleted groups not removed", reason=type(error).__name__)
+
+    async def _sweep(
+        self, account_id: int, kind: ContactKind, group_id: int, stop: asyncio.Event | None = None
+    ) -> None:
         is_more = True
-        while is_more:
+        while is_more and not (stop is not None and stop.is_set()):
             async with self._database.write() as connection:
                 is_more = await contact_groups.sweep_members(connection, group_id, _SWEEP)
-            await contact_index.settle(self._database, account.id, kind)
-        return None
+            await contact_index.settle(self._database, account_id, kind)
 
     async def move(
         self, account: Account, kind: ContactKind, address: str, *, group_id: int, way: int

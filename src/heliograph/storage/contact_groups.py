@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import ColumnElement, delete, exists, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, insert, literal, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,6 +26,7 @@ __all__ = [
     "change_group",
     "count_groups",
     "delete_group",
+    "deleted_groups",
     "existing_groups",
     "find_group",
     "groups_of",
@@ -114,6 +115,30 @@ async def delete_group(
     return bool(done.rowcount)
 
 
+# From one group to the next along the index, without reading their members.
+_DELETED_GROUPS = text(
+    "WITH RECURSIVE known(id) AS ("
+    "SELECT min(group_id) FROM contact_members WHERE group_id > 0 UNION ALL "
+    "SELECT (SELECT min(group_id) FROM contact_members WHERE group_id > known.id) "
+    "FROM known WHERE known.id IS NOT NULL) "
+    "SELECT known.id, (SELECT min(contact_id) FROM contact_members WHERE group_id = known.id) "
+    "FROM known WHERE known.id IS NOT NULL "
+    "AND NOT EXISTS (SELECT 1 FROM contact_groups WHERE contact_groups.id = known.id)"
+)
+
+
+async def deleted_groups(connection: AsyncConnection) -> list[tuple[int, int, ContactKind]]:
+    """Deleted groups that still have members: (group, account, kind)."""
+    found = (await connection.execute(_DELETED_GROUPS)).all()
+    owned = await connection.execute(
+        select(contacts.c.id, contacts.c.account_id, contacts.c.kind).where(
+            joined(connection, contacts.c.id, [member for _, member in found])
+        )
+    )
+    owners = {row[0]: (row[1], ContactKind(row[2])) for row in owned.all()}
+    return [(group_id, *owners[member]) for group_id, member in found if member in owners]
+
+
 async def sweep_members(connection: AsyncConnection, group_id: int, limit: int) -> bool:
     """Takes some members out of a deleted group; True when there may be more."""
     some = (
@@ -132,8 +157,7 @@ async def sweep_members(connection: AsyncConnection, group_id: int, limit: int) 
                 contact_members.c.group_id == group_id, contact_members.c.contact_id <= ids[-1]
             )
         )
-        await _settle(connection, ids)
-        await contact_index.note_groups(connection, ids)
+        await _note_alone(connection, await _settle(connection, ids))
     return len(ids) == limit
 
 
@@ -269,8 +293,7 @@ async def leave_group(connection: AsyncConnection, contact_id: int, group_id: in
     )
     if done.rowcount:
         await _resize(connection, group_id, -done.rowcount)
-    await _settle(connection, [contact_id])
-    await contact_index.note_groups(connection, [contact_id])
+    await _note_alone(connection, await _settle(connection, [contact_id]))
 
 
 async def leave_groups(connection: AsyncConnection, contact_ids: Sequence[int]) -> None:
@@ -285,8 +308,15 @@ async def leave_groups(connection: AsyncConnection, contact_ids: Sequence[int]) 
         await _resize(connection, group_id, -count)
 
 
-async def _settle(connection: AsyncConnection, contact_ids: Sequence[int]) -> None:
-    """Puts those of the contacts that are in no group among the rest, and takes others out."""
+async def _note_alone(connection: AsyncConnection, contact_ids: Sequence[int]) -> None:
+    """Tells the index who is among the rest now. Who has only left a group may stay in its row."""
+    if contact_ids:
+        await contact_index.note_groups(connection, contact_ids)
+
+
+async def _settle(connection: AsyncConnection, contact_ids: Sequence[int]) -> Sequence[int]:
+    """Puts those of the contacts that are in no group among the rest, and takes others out. Returns
+    whom it has put there."""
     own = contacts.alias()
     other = contact_members.alias()
     rest = -(2 * own.c.account_id + own.c.kind)
@@ -302,11 +332,13 @@ async def _settle(connection: AsyncConnection, contact_ids: Sequence[int]) -> No
         )
     )
     statement = sqlite.insert if is_sqlite(connection) else postgresql.insert
-    await connection.execute(
+    alone = await connection.scalars(
         statement(contact_members)
         .from_select(["group_id", "contact_id"], select(rest, own.c.id).where(those, ~grouped))
         .on_conflict_do_nothing()
+        .returning(contact_members.c.contact_id)
     )
+    return alone.all()
 
 
 def _owned(account_id: int, kind: ContactKind) -> tuple[ColumnElement[bool], ...]:

@@ -63,6 +63,9 @@ class DirectoryPort(Protocol):
 
     def account_by_id(self, account_id: int, /) -> Account | None: ...
 
+    async def refresh_if_changed(self) -> bool:
+        """Reads what has changed in the database; True when something had."""
+
 
 class WebhookDispatcher:
     """Makes the calls. All methods run in the event loop."""
@@ -379,13 +382,21 @@ class WebhookDispatcher:
         has_retries = await self._store.has_retries(lane.account_id)
         # Events that are held come again with the page: make room for them.
         limit = min(_PAGE, self._config.per_account_queued) + len(lane.held)
-        page = await self._store.due(lane.account_id, now_ms, limit)
+        page = await self._due(lane, now_ms, limit)
         if lane.is_open:
             return  # the receiver has died in the meantime
         is_all = not has_retries and len(page) < limit
         if not lane.put_page(page, is_all=is_all) and lane.is_behind:
             lane.read_after = now_ms + int(_TICK_S * 1000)
         self._fill(lane)
+
+    async def _due(self, lane: Lane, now_ms: int, limit: int) -> list[OutboxEvent]:
+        page = await self._store.due(lane.account_id, now_ms, limit)
+        if page:
+            # Whoever made them due again may have mended the address just before, in another
+            # process: the next look at the configuration would come too late.
+            await self._directory.refresh_if_changed()
+        return page
 
     async def _read_probe(self, lane: Lane, now_ms: int) -> None:
         """One event for a receiver that did not answer, after clearing away what has no future."""
@@ -397,7 +408,7 @@ class WebhookDispatcher:
             if len(page) < _PAGE:
                 break
         lane.begin_page()
-        page = await self._store.due(lane.account_id, now_ms, 1 + len(lane.held))
+        page = await self._due(lane, now_ms, 1 + len(lane.held))
         fresh = [event for event in page if event.id not in lane.held]
         if fresh and lane.is_open:
             lane.put_page(fresh[:1], is_all=False)

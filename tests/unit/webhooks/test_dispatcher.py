@@ -107,6 +107,11 @@ class Receiver:
 class Directory:
     def __init__(self) -> None:
         self.urls: dict[int, str] = {}
+        self.stored: dict[int, str] = {}  # what another process has changed
+
+    async def refresh_if_changed(self) -> bool:
+        self.urls |= self.stored
+        return True
 
     def account_by_id(self, account_id: int, /) -> Account | None:
         url = self.urls.get(account_id)
@@ -458,6 +463,18 @@ async def test_replayed_events_are_called_again(world: World, receiver: Receiver
     assert await replay(world.database, now_ms=world.clock(), message_id=5) == 1
     await world.until(lambda: len(receiver.calls) == 2)
     await world.until_done(1)
+
+
+async def test_an_address_that_was_mended_just_before_is_called(
+    world: World, receiver: Receiver
+) -> None:
+    good, world.directory.urls[1] = world.directory.urls[1], "http://127.0.0.1:9/gone"
+    await world.commit([world.event(message_id=5)])
+    await world.until(lambda: world.count("state = 0 AND attempts = 1"))
+    world.directory.stored[1] = good
+    assert await replay(world.database, now_ms=world.clock(), message_id=5) == 1
+    await world.until_done(1)
+    assert len(receiver.calls) == 1
 
 
 async def test_events_without_an_address_are_given_up(world: World) -> None:
