@@ -29,22 +29,24 @@ __all__ = [
 ]
 
 SHELF_BITS = 12
-# A mark is a number of so many bits: there are 65,536 for one or two signs and for groups, which
-# are looked for alone and must hardly ever meet others, and 4096 for three and four.
+# A mark is a number of so many bits: there are 65,536 for one or two signs, for beginnings of names
+# and for groups, which are looked for alone and must hardly ever meet others, and 4096 for three
+# and four signs.
 MARK_BITS = 17
 _SHORT_MARK_BITS, _LONG_MARK_BITS = 16, 12
 _MIX = 0x9E3779B1
 _HASH_BITS = 32
 
 _WIDEST = 4
-# Stands before a full name, which is looked for by its beginning. No line has it.
-_BEGIN = "\n"
+# Stands before a full name, of which so many signs are looked for as its beginning. No line has it.
+_BEGIN, _BEGINNING = "\n", 3
 # More of what is looked for would sort out little more, and each has a row on every shelf.
 _MAX_GRAMS = 6
 # So few leave too many whose grams only share a mark: shorter ones help.
 _FEW_GRAMS = 2
 
 _BITMAP_OCTETS = (1 << SHELF_BITS) // 8
+_EVERYBODY = (1 << (1 << SHELF_BITS)) - 1
 # Lists of places, by their length. They are shorter than a bitmap, which tells one from the other.
 _LISTS = [Struct(f"<{length}H") for length in range(_BITMAP_OCTETS // 2)]
 # The bits that are set, by the value of an octet.
@@ -59,9 +61,7 @@ def grams_of(text: str, name_key: str = "") -> set[str]:
         grams.update(
             [line[at : at + width] for line in lines for at in range(len(line) - width + 1)]
         )
-    grams.update(
-        [_BEGIN + name_key[:length] for length in range(1, min(_WIDEST, len(name_key) + 1))]
-    )
+    grams.update([_BEGIN + name_key[: 1 + at] for at in range(len(name_key[:_BEGINNING]))])
     return grams
 
 
@@ -74,9 +74,10 @@ def grams_to_find(part: str, full_name: str = "") -> list[str]:
     """Some grams that every contact holds whose text has `part`, and whose name key begins with
     `full_name`, the words of which are in its text. None: every contact may do."""
     grams = _spread([gram for line in part.split("\n") for gram in _longest_grams(line)])
-    if full_name:
+    if len(full_name) > _BEGINNING:
         grams += _spread([gram for word in full_name.split() for gram in _longest_grams(word)])
-        grams.append(_BEGIN + full_name[: _WIDEST - 1])
+    if full_name:
+        grams.append(_BEGIN + full_name[:_BEGINNING])
     return list(dict.fromkeys(grams))
 
 
@@ -86,9 +87,9 @@ def mark_of(gram: str, shelf: int) -> int:
     # A text may hold half of a surrogate pair: clients send what they like.
     hashed = crc32(gram.encode("utf-8", "surrogatepass"))
     mixed = hashed * _MIX * (2 * shelf + 1) & (1 << _HASH_BITS) - 1
-    if len(gram) not in (3, 4):
-        return mixed >> _HASH_BITS - _SHORT_MARK_BITS
-    return (1 << _SHORT_MARK_BITS) + (mixed >> _HASH_BITS - _LONG_MARK_BITS)
+    if 3 <= len(gram) <= _WIDEST and gram[0] != _BEGIN:
+        return (1 << _SHORT_MARK_BITS) + (mixed >> _HASH_BITS - _LONG_MARK_BITS)
+    return mixed >> _HASH_BITS - _SHORT_MARK_BITS
 
 
 def add_holders(row: bytes, places: Iterable[int]) -> bytes:
@@ -118,17 +119,20 @@ def holders_of(row: bytes) -> Sequence[int]:
 def common_holders(rows: Sequence[bytes]) -> list[int]:
     """The places that are in all rows, in their order; there is at least one row."""
     lists = sorted((row for row in rows if len(row) < _BITMAP_OCTETS), key=len)
-    bitmaps = [row for row in rows if len(row) == _BITMAP_OCTETS]
+    bits = _EVERYBODY
+    for row in rows:
+        if len(row) == _BITMAP_OCTETS:
+            bits &= int.from_bytes(row, "little")
+    bitmap = bits.to_bytes(_BITMAP_OCTETS, "little")
     if not lists:
-        common = int.from_bytes(bitmaps[0], "little")
-        for row in bitmaps[1:]:
-            common &= int.from_bytes(row, "little")
-        return [*holders_of(common.to_bytes(_BITMAP_OCTETS, "little"))]
+        return [*holders_of(bitmap)]
     left = set(_LISTS[len(lists[0]) // 2].unpack(lists[0]))
+    if bits != _EVERYBODY:
+        left = {place for place in left if bitmap[place >> 3] >> (place & 7) & 1}
     for row in lists[1:]:
+        if not left:
+            break
         left.intersection_update(_LISTS[len(row) // 2].unpack(row))
-    for row in bitmaps:
-        left = {place for place in left if row[place >> 3] >> (place & 7) & 1}
     return sorted(left)
 
 

@@ -369,5 +369,5 @@ class Contacts:
         self, account: Account, kind: ContactKind, group_ids: Sequence[int]
     ) -> bool:
         async with self._database.read() as connection:
-            found = await contact_groups.existing_groups(connection, account.id, kind, group_ids)
-        return found >= set(group_ids)
+            known = await contact_groups.known_groups(connection, account.id, kind)
+        return known.issuperset(group_ids)

@@ -27,12 +27,12 @@ __all__ = [
     "count_groups",
     "delete_group",
     "deleted_groups",
-    "existing_groups",
     "find_group",
     "groups_of",
     "has_member",
     "has_number",
     "join_groups",
+    "known_groups",
     "leave_group",
     "leave_groups",
     "list_groups",
@@ -221,18 +221,10 @@ async def has_member(connection: AsyncConnection, group_id: int, address: str) -
     return found is not None
 
 
-async def existing_groups(
-    connection: AsyncConnection, account_id: int, kind: ContactKind, ids: Sequence[int]
-) -> set[int]:
-    """Those of `ids` that are groups of the account and of that kind."""
-    rows = await connection.execute(
-        select(contact_groups.c.id).where(
-            contact_groups.c.account_id == account_id,
-            contact_groups.c.kind == int(kind),
-            joined(connection, contact_groups.c.id, ids),
-        )
-    )
-    return set(rows.scalars())
+async def known_groups(connection: AsyncConnection, account_id: int, kind: ContactKind) -> set[int]:
+    """Ids of the account's groups of that kind."""
+    rows = await connection.scalars(select(contact_groups.c.id).where(*_owned(account_id, kind)))
+    return set(rows)
 
 
 async def groups_of(

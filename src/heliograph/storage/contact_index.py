@@ -53,7 +53,7 @@ from heliograph.storage.schema_books import (
     contact_shelves,
     contacts,
 )
-from heliograph.storage.sets import among, is_sqlite, joined
+from heliograph.storage.sets import among, in_order, is_sqlite, joined
 
 __all__ = ["note", "note_groups", "read_rows", "settle"]
 
@@ -132,19 +132,18 @@ async def settle(
         known: Mapping[int, bytes] = {}
         if not work.is_anew:
             async with database.read() as connection:
-                known = await read_rows(connection, list(places))
+                known = await read_rows(connection, places)
         rows = await asyncio.to_thread(_merge, known, places)
         async with database.write() as connection:
             is_done = await _store(connection, work, rows)
         done += 1
 
 
-async def read_rows(connection: AsyncConnection, keys: Sequence[int]) -> dict[int, bytes]:
+async def read_rows(connection: AsyncConnection, keys: Iterable[int]) -> dict[int, bytes]:
     """Rows of holders by their keys, of those that there are."""
     column = contact_grams.c
-    rows = await connection.execute(
-        select(column.key, column.holders).where(joined(connection, column.key, keys))
-    )
+    query = select(column.key, column.holders)
+    rows = await connection.execute(in_order(connection, query, column.key, keys))
     return dict(rows.all())
 
 

@@ -8,17 +8,18 @@ tells who may fit all of it.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Integer, Select, Text, cast, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.contacts import CONTACT_FIELDS, Contact, ContactFilter, ContactKind
 from heliograph.domain.grams import gram_of_group, grams_to_find
 from heliograph.storage import contact_groups, contact_search
 from heliograph.storage.schema_books import contact_members, contacts
-from heliograph.storage.sets import is_sqlite, joined
+from heliograph.storage.sets import in_order, is_sqlite
 
 __all__ = ["list_contacts"]
 
@@ -27,7 +28,7 @@ _ONE = literal_column("1", Integer)
 # So many bearers of a name, or members of a group, are looked at one by one: 2 us each, or 6 where
 # PostgreSQL has to fetch pages. Of more, the index of grams finds those that fit.
 _FEW = 3000
-# To read fewer candidates takes no less: it is another statement for the rest of the page.
+# Some candidates do not fit, and each statement costs as much as a hundred of them.
 _LEAST = 500
 
 
@@ -35,10 +36,8 @@ async def list_contacts(
     connection: AsyncConnection, account_id: int, kind: ContactKind, *, wanted: ContactFilter
 ) -> list[Contact]:
     """A page of contacts in the order of their ids."""
-    rows = await _find_rows(connection, account_id, kind, wanted)
-    if not rows:
-        return []
-    groups = await contact_groups.groups_of(connection, [row[0] for row in rows])
+    groups = await contact_groups.known_groups(connection, account_id, kind)
+    rows = await _find_rows(connection, account_id, kind, wanted, groups)
     return [
         # By position: a page has a thousand rows of a dozen values.
         Contact(
@@ -53,21 +52,28 @@ async def list_contacts(
             comments=row[8],
             tags=row[9],
             other_numbers=row[10],
-            groups=tuple(groups.get(row[0], ())),
+            groups=_read_groups(row[11], groups),
         )
         for row in rows
     ]
 
 
+def _read_groups(text: str | None, known: AbstractSet[int]) -> tuple[int, ...]:
+    """Of a group that is being deleted there still are members."""
+    return tuple(sorted(known & {*map(int, text.split("|"))})) if text else ()
+
+
 async def _find_rows(
-    connection: AsyncConnection, account_id: int, kind: ContactKind, wanted: ContactFilter
+    connection: AsyncConnection,
+    account_id: int,
+    kind: ContactKind,
+    wanted: ContactFilter,
+    groups: AbstractSet[int],
 ) -> Sequence[Sequence[Any]]:
     group_id = wanted.group_id
     if group_id == 0:
         group_id = contact_groups.rest_id(account_id, kind)
-    elif group_id and not await contact_groups.existing_groups(
-        connection, account_id, kind, [group_id]
-    ):
+    elif group_id is not None and group_id not in groups:
         return []
     conditions = [contacts.c.account_id == account_id, contacts.c.kind == int(kind)]
     bearers = members = _FEW + 1
@@ -96,7 +102,7 @@ async def _find_rows(
             kind,
             grams,
             after_id=wanted.after_id,
-            portion=_some(wanted.limit),
+            portion=max(wanted.limit + wanted.limit // 8, _LEAST),
         )
         async with aclosing(candidates):
             return await _fitting(connection, conditions, candidates, wanted.limit)
@@ -104,11 +110,6 @@ async def _find_rows(
     query = _query(wanted, group_id, conditions, leads_by_name=leads_by_name)
     ids = (await connection.scalars(query.limit(wanted.limit))).all()
     return await _read(connection, ids)
-
-
-def _some(limit: int) -> int:
-    """How many candidates are worth reading at once: some of them do not fit."""
-    return max(limit + limit // 8, _LEAST)
 
 
 async def _fitting(
@@ -120,13 +121,9 @@ async def _fitting(
     """Rows of the first candidates that fit."""
     found: list[Sequence[Any]] = []
     async for ids in candidates:
-        at = 0
-        while at < len(ids):
-            some = ids[at : at + _some(limit - len(found))]
-            found += await _read(connection, some, *conditions, limit=limit - len(found))
-            if len(found) == limit:
-                return found
-            at += len(some)
+        found += await _read(connection, ids, *conditions, limit=limit - len(found))
+        if len(found) == limit:
+            break
     return found
 
 
@@ -139,8 +136,17 @@ async def _read(
     """Rows of contacts in the order of their ids."""
     if not ids:
         return []
-    query = select(*_COLUMNS).where(joined(connection, contacts.c.id, ids), *conditions)
-    return (await connection.execute(query.order_by(contacts.c.id).limit(limit))).all()
+    columns = *_COLUMNS, _groups(connection)
+    query = in_order(connection, select(*columns), contacts.c.id, ids)
+    return (await connection.execute(query.where(*conditions).limit(limit))).all()
+
+
+def _groups(connection: AsyncConnection) -> ColumnElement[str]:
+    """Ids of the groups of a contact in any order, with `|` between them."""
+    member = contact_members.c
+    join = func.group_concat if is_sqlite(connection) else func.string_agg
+    ids = select(join(cast(member.group_id, Text), "|"))
+    return ids.where(member.contact_id == contacts.c.id).scalar_subquery()
 
 
 def _query(

@@ -22,7 +22,7 @@ from heliograph.storage.schema_books import contact_fresh, contact_shelves
 __all__ = ["find_candidates"]
 
 # Shelves whose rows are read at once: at first enough for a page of what is usual.
-_FIRST_STEP, _GROWTH = 4, 4
+_FIRST_STEP, _GROWTH = 16, 4
 # The most candidates of one portion.
 _MAX_PORTION = 32_768
 
@@ -37,16 +37,17 @@ async def find_candidates(
     portion: int,
 ) -> AsyncGenerator[list[int], None]:
     """Ids above `after_id`, in their order, of contacts that may hold all grams: a few more than
-    do, and none is missing. At first `portion` of them, then more and more."""
+    do, and none is missing. At first `portion` of them, then twice as many each time."""
     ids: list[int] = []
     async with aclosing(
         _candidates_by_shelf(connection, account_id, kind, grams, after_id)
     ) as shelves:
         async for some in shelves:
             ids += some
-            if len(ids) >= portion:
-                yield ids
-                ids, portion = [], min(2 * portion, _MAX_PORTION)
+            while len(ids) >= portion:
+                yield ids[:portion]
+                del ids[:portion]
+                portion = min(2 * portion, _MAX_PORTION)
     if ids:
         yield ids
 
@@ -70,7 +71,7 @@ async def _candidates_by_shelf(
             for number in some
             if number in shelf_ids
         }
-        rows = await read_rows(connection, [key for each in keys.values() for key in each])
+        rows = await read_rows(connection, {key for each in keys.values() for key in each})
         for number in some:
             held = [rows.get(key, b"") for key in keys.get(number, ())]
             first = number << SHELF_BITS

@@ -37,6 +37,9 @@ def test_a_search_takes_the_grams_that_tell_most() -> None:
     assert grams_to_find("ab\nc") == ["ab", "c"]
     assert grams_to_find("a") == ["a"]
     assert grams_to_find("", "iv pe") == ["iv", "pe", "\niv "]
+    assert grams_to_find("", "iva") == ["\niva"]
+    assert grams_to_find("", "ivan") == ["ivan", "iva", "van", "\niva"]
+    assert grams_to_find("van", "iv") == ["van", "va", "an", "\niv"]
     assert grams_to_find("\n", "") == []
     # Whose syllables are all of another word.
     assert not set(grams_to_find("alesal")) <= grams_of("wholesale")
