@@ -41,6 +41,12 @@ __all__ = [
 ]
 
 
+# Aliases are made once: each is a dozen columns that refer to it, and it to them.
+_OWN, _OTHER = contacts.alias(), contact_members.alias()
+_REST = -(2 * _OWN.c.account_id + _OWN.c.kind)
+_GROUPED = exists().where(_OTHER.c.contact_id == _OWN.c.id, _OTHER.c.group_id > 0)
+
+
 def rest_id(account_id: int, kind: ContactKind) -> int:
     """Under which id `contact_members` has the contacts that are in no group."""
     return -(2 * account_id + int(kind))
@@ -309,24 +315,20 @@ async def _note_alone(connection: AsyncConnection, contact_ids: Sequence[int]) -
 async def _settle(connection: AsyncConnection, contact_ids: Sequence[int]) -> Sequence[int]:
     """Puts those of the contacts that are in no group among the rest, and takes others out. Returns
     whom it has put there."""
-    own = contacts.alias()
-    other = contact_members.alias()
-    rest = -(2 * own.c.account_id + own.c.kind)
-    grouped = exists().where(other.c.contact_id == own.c.id, other.c.group_id > 0)
-    those = joined(connection, own.c.id, contact_ids)
+    those = joined(connection, _OWN.c.id, contact_ids)
     await connection.execute(
         delete(contact_members).where(
             contact_members.c.group_id < 0,
             joined(connection, contact_members.c.contact_id, contact_ids),
             exists().where(
-                other.c.contact_id == contact_members.c.contact_id, other.c.group_id > 0
+                _OTHER.c.contact_id == contact_members.c.contact_id, _OTHER.c.group_id > 0
             ),
         )
     )
     statement = sqlite.insert if is_sqlite(connection) else postgresql.insert
     alone = await connection.scalars(
         statement(contact_members)
-        .from_select(["group_id", "contact_id"], select(rest, own.c.id).where(those, ~grouped))
+        .from_select(["group_id", "contact_id"], select(_REST, _OWN.c.id).where(those, ~_GROUPED))
         .on_conflict_do_nothing()
         .returning(contact_members.c.contact_id)
     )
