@@ -174,7 +174,8 @@ async def fill(database: Database, *, messages: int, accounts: int, days: int) -
 
 
 async def _add_thirds(connection: AsyncConnection) -> None:
-    """The rows of thirds of months, as the journal would have written them."""
+    """The rows of thirds of months, as the journal would have written them; all of them anew."""
+    await connection.execute(text("DELETE FROM totals WHERE day < 0"))
     rows = await connection.execute(text(f"SELECT {', '.join(_COLUMNS)} FROM totals"))
     made = deltas.make_rows([{tuple(row[:6]): list(row[6:])} for row in rows])
     thirds = [dict(zip(_COLUMNS, row, strict=True)) for row in made if row[1] < 0]
