@@ -115,6 +115,10 @@ def part_row(part: Part) -> tuple[object, ...]:
     return (part.id, int(part.state), part.connector_id, "", 0, 0, 0, part.submitted_at, 0, 0)
 
 
+class PriceOutdated(Exception):
+    """The request was priced in a currency that its payer has no more; it may be repeated."""
+
+
 class _Acceptance:
     """A request on its way through its journal entry, until `done` is told."""
 
@@ -270,7 +274,7 @@ class Submit:
         request = acceptance.request
         self._uncount(acceptance)
         self._limits.forget(request.account.id, _fingerprint(request))
-        if isinstance(error, StorageDown | JournalClosed | IdsExhausted):
+        if isinstance(error, StorageDown | JournalClosed | IdsExhausted | PriceOutdated):
             acceptance.done(self._refuse(Refusal.OVERLOADED, str(error)))
             return
         _log.error("a request was not stored", exc_info=error)
@@ -350,6 +354,7 @@ class Submit:
         entry.payer_id = request.account.purse_for(plan.type)
         entry.reserve_micros = plan.price_micros
         entry.message_count = len(plan.drafts)
+        entry.currency = request.account.currency if plan.price_micros else ""
         entry.done = partial(self._committed, acceptance)
         self._journal.append(entry)
 
@@ -360,6 +365,9 @@ class Submit:
                 self._dispatch.unclaim(acceptance.claimed_by, acceptance.part_count)
             if entry.error is not None:
                 self._fail(acceptance, entry.error)
+                return
+            if entry.is_outdated:
+                self._fail(acceptance, PriceOutdated("its currency has just been changed"))
                 return
             self._uncount(acceptance)
             try:
