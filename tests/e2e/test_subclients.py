@@ -339,6 +339,37 @@ def test_protection(server: Gateway) -> None:
         assert ask_json(server, query, login=login, psw="mypassword")["error_code"] == 5
 
 
+def test_what_is_forbidden_is_not_to_be_had_by_way_of_a_sub_client(server: Gateway) -> None:
+    """`fl[6]`, `fl[28]` and `fl2[27]` hold for everybody who spends the same balance."""
+    add(server, "mid", "type=2&fl[28]=1&fl2[27]=1")
+    add(server, "low", "type=2", login="mid", psw="mypassword")
+    add(server, "far", login="low", psw="mypassword")
+    paid = ask_json(server, "pay=1&user=far&sum=5", login="low", psw="mypassword")
+    assert paid["error_code"] == 5
+    before = balance(server, "alex", "123")
+    assert "id" in call(server, "send", "low", phones=PHONE, mes="for nothing")
+    assert balance(server, "alex", "123") == before
+    add(server, "quiet", "type=3&fl[6]=1")
+    add(server, "quietkid", "type=2", login="quiet", psw="mypassword")
+    assert call(server, "send", "quietkid", phones=PHONE, mes="hello")["error_code"] == 6
+    # An additional login makes nobody who may do more with the balance than itself.
+    add(server, "clerk", "type=4&fl[28]=1")
+    who = {"login": "clerk", "psw": "mypassword"}
+    for query in (
+        "add=1&user=friend&password=mypassword&type=4",
+        "add=1&user=friend&password=mypassword&type=2",
+        "chg=1&user=quietkid2&password=Abcdef12",
+        "chg=1&user=far2&type=3",
+    ):
+        user = query.partition("user=")[2].partition("&")[0]
+        if user != "friend":
+            add(server, user, f"type={2 if user == 'quietkid2' else 0}")
+        assert ask_json(server, query, **who)["error_code"] == 5, query
+    add(server, "client", **who)
+    assert ask(server, "chg=1&user=client&dlim=5", **who) == "OK"
+    assert ask_json(server, "pay=1&user=client&sum=1", **who)["error_code"] == 5
+
+
 def test_three_requests_a_minute(tmp_path: Any) -> None:
     running = Gateway(tmp_path / "data")
     running.create_account()

@@ -11,11 +11,13 @@ from tests.unit.services.rig import PHONE, PuppetConnector, Rig, open_rig
 
 from heliograph.domain.accounts import Account, AccountKind
 from heliograph.domain.refusals import Refusal
+from heliograph.domain.requests import Refused
 from heliograph.domain.subclients import SubclientChanges
 from heliograph.runtime import now_ms
 from heliograph.services import administration, inbound
 from heliograph.services.authentication import SessionRefusal
-from heliograph.storage import currencies, tariffs
+from heliograph.services.leftovers import Leftovers
+from heliograph.storage import currencies, subclients, tariffs
 
 HOME = "192.0.2.1"
 PASSWORD = "mypassword"
@@ -147,3 +149,46 @@ async def test_a_currency_waits_for_messages_under_way(tmp_path: Path) -> None:
         assert await subclients.change(rig.account, "waiting", change) is None
         assert sent.cost_micros
         assert (await rig.audit()).problems == ()
+
+
+async def test_a_message_priced_before_the_currency_changed_may_be_sent_again(
+    tmp_path: Path,
+) -> None:
+    """The currency is changed by another process, which tells this one within a second."""
+    async with open_rig(tmp_path, balance=100 * MICROS) as rig:
+        await rig.attach(PuppetConnector(0))
+        async with rig.runtime.database.write() as connection:
+            rates = {"RUR": MICROS, "USD": 80 * MICROS}
+            await currencies.set_rates(connection, rates, now_ms=now_ms())
+        await rig.runtime.directory.refresh_if_changed()
+        old = rig.account
+        async with rig.runtime.database.write() as connection:
+            await subclients.change_money(connection, old.id, now_ms=now_ms(), currency="USD")
+        refused = await rig.try_send(account=old)
+        assert isinstance(refused, Refused)
+        assert refused.refusal is Refusal.OVERLOADED
+        assert not refused.client_ref
+        assert await rig.balance() == 1_250_000
+        await rig.runtime.directory.refresh_if_changed()
+        sent = await rig.send()
+        assert sent.cost_micros == 12_500
+        assert await rig.balance() == 1_237_500
+        assert (await rig.audit()).is_exact
+
+
+async def test_what_comes_back_to_a_balance_given_up_goes_to_the_payer(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, balance=100 * MICROS) as rig:
+        await rig.attach(PuppetConnector(0))
+        child = await add(rig, "child")
+        services = rig.runtime.services
+        assert await services.subclients.pay(rig.account, "child", 10 * MICROS) is None
+        sent = await rig.send(account=child, time="+60")
+        shared = SubclientChanges(kind=AccountKind.SHARED)
+        assert await services.subclients.change(rig.account, "child", shared) is None
+        assert await rig.balance() == 99 * MICROS
+        assert await services.statuses.delete(child, [(sent.client_ref, PHONE)])
+        leftovers = Leftovers(database=rig.runtime.database, clock=now_ms)
+        await leftovers.work()
+        assert await rig.balance() == 100 * MICROS
+        await leftovers.work()
+        assert (await rig.audit()).is_exact
