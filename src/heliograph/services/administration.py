@@ -24,6 +24,7 @@ from heliograph.services.authentication import hash_password
 from heliograph.storage import accounts, ledger, routing, subclients, tariffs
 from heliograph.storage.accounts import AccountFields
 from heliograph.storage.database import Database
+from heliograph.storage.ledger import NotCovered
 
 __all__ = [
     "FIRST_LOGIN",
@@ -183,6 +184,8 @@ async def move(
         giver = await accounts.find_account(connection, from_key)
         taker = await accounts.find_account(connection, to_key)
         if is_electronic:
+            if not giver.electronic_id:
+                raise NotCovered(f"{giver.login} has no electronic balance")
             await accounts.open_electronic_purse(connection, taker.payer_id)
         return await ledger.move(
             connection,
