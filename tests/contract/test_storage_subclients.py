@@ -18,7 +18,7 @@ from heliograph.storage.accounts import LoginTaken
 from heliograph.storage.journal import Entry
 from heliograph.storage.ledger import NotCovered
 from heliograph.storage.statements import INSERT_MESSAGES, INSERT_SUBMISSIONS
-from heliograph.storage.subclients import CurrencyInUse, InDebt, TooDeep
+from heliograph.storage.subclients import CurrencyInUse, HasChildren, InDebt, TooDeep
 
 MICROS = 10**6
 
@@ -81,6 +81,18 @@ async def test_a_tree_has_a_bottom(books: Books) -> None:
         await below(books, "one too many", at, AccountKind.OWN)
     with pytest.raises(LoginTaken):
         await below(books, "top", at - 1, AccountKind.OWN)
+
+
+async def test_a_login_has_no_sub_clients(books: Books) -> None:
+    main = await books.account("main")
+    login = await below(books, "login", main, AccountKind.LOGIN)
+    with pytest.raises(HasChildren):
+        await below(books, "child", login, AccountKind.OWN)
+    shop = await below(books, "shop", main, AccountKind.SHARED)
+    await below(books, "desk", shop, AccountKind.LOGIN)
+    with pytest.raises(HasChildren):
+        async with books.database.write() as connection:
+            await subclients.change_kind(connection, shop, AccountKind.LOGIN, now_ms=NOW)
 
 
 async def test_a_balance_that_is_given_up_goes_to_the_payer(books: Books) -> None:

@@ -21,7 +21,7 @@ from heliograph.storage import accounts, ledger, subclients, tariffs
 from heliograph.storage.accounts import AccountFields, LoginTaken, NoSuchAccount
 from heliograph.storage.database import Database
 from heliograph.storage.ledger import NotCovered
-from heliograph.storage.subclients import CurrencyInUse, InDebt, TooDeep
+from heliograph.storage.subclients import CurrencyInUse, HasChildren, InDebt, TooDeep
 
 __all__ = ["Subclients"]
 
@@ -199,7 +199,7 @@ class Subclients:
                     await accounts.change_settings(connection, account.id, changes.settings)
                 if changes.login is not None and changes.login != account.login:
                     await accounts.rename_account(connection, account.id, changes.login)
-        except (LoginTaken, InDebt, CurrencyInUse):
+        except (LoginTaken, InDebt, CurrencyInUse, HasChildren):
             return Refusal.NOT_SAVED
         return None
 

@@ -23,6 +23,7 @@ from heliograph.storage.sets import among
 __all__ = [
     "Child",
     "CurrencyInUse",
+    "HasChildren",
     "InDebt",
     "TooDeep",
     "change_kind",
@@ -46,6 +47,10 @@ class InDebt(ValueError):
     """The account owes money, and nobody else takes over a debt."""
 
 
+class HasChildren(ValueError):
+    """Sub-clients of a login would be nobody's: it acts as its main account."""
+
+
 class CurrencyInUse(ValueError):
     """Messages of the account are still under way, and they were priced in its old currency."""
 
@@ -59,10 +64,12 @@ async def create_subclient(
 ) -> int:
     """A new account below the account `parent_id`; its id.
 
-    Raises LoginTaken, NoSuchAccount, TooDeep.
+    Raises HasChildren (the account above is a login), LoginTaken, NoSuchAccount, TooDeep.
     """
     await revisions.bump(connection)  # one change of the tree at a time: see the first paragraph
     main = await find_account(connection, fields.get("parent_id", 0))
+    if main.kind is AccountKind.LOGIN:
+        raise HasChildren(f"{main.login} is a login of another account, which has the sub-clients")
     depth, above = 1, main
     while above.parent_id:
         above = await find_account(connection, above.parent_id)
@@ -82,12 +89,14 @@ async def change_kind(
     """Makes a sub-client another kind of one.
 
     What is left on balances of its own goes to whoever pays from now on. Raises NoSuchAccount,
-    InDebt, CurrencyInUse.
+    InDebt, CurrencyInUse, HasChildren.
     """
     await revisions.bump(connection)
     account = await find_account(connection, account_id)
     if account.kind is kind:
         return
+    if kind is AccountKind.LOGIN and await count_children(connection, account_id):
+        raise HasChildren(f"{account.login} has sub-clients of its own")
     await accounts.update_account(connection, account.id, kind=kind)
     if kind.shares_balance and not account.kind.shares_balance:
         main = await find_account(connection, account.parent_id)
