@@ -146,6 +146,15 @@ def _restrict(account: Account, main: Account) -> Account:
 def act(login: Account, main: Account) -> Account:
     """The account that somebody with an additional login works with (users.php, section 5).
 
-    It is the main account but for what is forbidden to that login itself.
+    It is the main account but for its password, its addresses, and what is forbidden to that login
+    itself.
     """
-    return _restrict(replace(main, actor_id=login.id), login)
+    acting = replace(
+        main,
+        actor_id=login.id,
+        md5_hash=login.md5_hash,
+        sha1_hash=login.sha1_hash,
+        smpp_hash=login.smpp_hash,
+        networks=login.networks,
+    )
+    return _restrict(acting, login)
