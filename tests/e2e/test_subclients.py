@@ -218,6 +218,11 @@ def test_statistics(server: Gateway) -> None:
     ]
     assert stat(server, "user=own&start=01.01.2020&end=02.01.2020", **who)[0]["cnt"] == 0
     assert ask_json(server, "get_stat=1", login="own", psw="mypassword")["error_code"] == 3
+    # On the day on which the currency changes there is one line still, all told in the new one.
+    wait_for(lambda: ask(server, "chg=1&user=own&curr=2", **who) == "OK")
+    assert "id" in call(server, "send", "own", phones=PHONE, mes="for dollars")
+    (detail,) = ask_json(server, "get_stat_all=1&reseller=1&user=own", **who)
+    assert (detail["cnt"], detail["credit"], detail["currency"]) == (3, "0.0375", "USD")
 
 
 def test_kinds(server: Gateway) -> None:
