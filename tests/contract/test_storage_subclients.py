@@ -143,14 +143,22 @@ async def test_currencies_are_converted_and_nothing_is_made(books: Books) -> Non
                 is_taken=is_taken,
                 now_ms=NOW,
             )
+        await accounts.set_credit(connection, child, 10**9)
         with pytest.raises(ValueError, match="nothing"):
             await ledger.move(connection, from_id=main, to_id=child, amount_micros=81, now_ms=NOW)
         await subclients.change_money(connection, child, now_ms=NOW, currency="KZT")
-    with pytest.raises(NotCovered):
-        async with books.database.write() as connection:
-            await ledger.move(
-                connection, from_id=child, to_id=main, amount_micros=10**12, now_ms=NOW
-            )
+    for amount, is_taken in ((10**12, False), (500 * MICROS, True)):
+        # By far, and what the credit would cover: nobody borrows for somebody else.
+        with pytest.raises(NotCovered):
+            async with books.database.write() as connection:
+                await ledger.move(
+                    connection,
+                    from_id=child,
+                    to_id=main,
+                    amount_micros=amount,
+                    is_taken=is_taken,
+                    now_ms=NOW,
+                )
     # What everybody has is worth what there was, but for parts of a micro of each move.
     worth = MICROS * await books.balance(main)
     worth += 170_001 * (await books.balance(child) + await books.balance(third))

@@ -149,7 +149,8 @@ async def move(
 ) -> tuple[int, int]:
     """Moves money between two purses, in between their currencies; the new balances (from, to).
 
-    `is_taken`: the amount is in the currency of the purse that it goes to. Raises NoSuchAccount,
+    `is_taken`: it is taken by the purse that it goes to, the amount is in the currency of that one,
+    and the credit of the other one is not touched: nobody borrows for it. Raises NoSuchAccount,
     NotCovered, ValueError (not a positive amount, or nothing in the other currency; twice the
     same purse).
     """
@@ -162,7 +163,9 @@ async def move(
     taken = amount_micros if is_taken else exchange.taken_for(amount_micros)
     if not taken or not given:
         raise ValueError("the amount is nothing in the other currency")
-    before = await _adjust(connection, from_id, -given), await _adjust(connection, to_id, taken)
+    after = await _adjust(connection, from_id, -given), await _adjust(connection, to_id, taken)
+    if is_taken and after[0] < 0:
+        raise NotCovered("there is not as much on the balance")
     await _record_move(
         connection,
         giver=(from_id, given, giver),
@@ -171,7 +174,7 @@ async def move(
         now_ms=now_ms,
         note=note,
     )
-    return before
+    return after
 
 
 async def redenominate(

@@ -25,6 +25,7 @@ __all__ = [
     "CurrencyInUse",
     "HasChildren",
     "InDebt",
+    "NotItsOwn",
     "TooDeep",
     "change_kind",
     "change_money",
@@ -45,6 +46,10 @@ class TooDeep(ValueError):
 
 class InDebt(ValueError):
     """The account owes money, and nobody else takes over a debt."""
+
+
+class NotItsOwn(ValueError):
+    """The account shares with its main account what was to be set on it."""
 
 
 class HasChildren(ValueError):

@@ -75,6 +75,14 @@ def test_what_is_refused(run: Ask, family: None, tmp_path: Path) -> None:
     assert "main account" in run("account", "currency", "branch", "USD", code=1).stderr
     run("account", "currency", "shop", "dollars", code=2)
     run("account", "create", "x", "--kind", "shared", code=2)
+    shared = ("account", "create", "x", "--parent", "shop", "--kind", "shared")
+    assert "none of its own" in run(*shared, "--balance", "5", code=1).stderr
+    below = ("account", "create", "x", "--parent", "desk")
+    assert "desk is a login of another account" in run(*below, code=1).stderr
+    assert "sub-clients of its own" in run("account", "kind", "branch", "login", code=1).stderr
+    assert (
+        "its main account" in run("account", "set", "branch", "--plan", "standard", code=1).stderr
+    )
     run("currency", "set", "USD", "0", code=1)
     assert "no rate" in run("currency", "remove", "USD", code=1).stderr
     file = tmp_path / "rates.csv"
