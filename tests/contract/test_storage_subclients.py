@@ -18,7 +18,7 @@ from heliograph.storage.accounts import LoginTaken
 from heliograph.storage.journal import Entry
 from heliograph.storage.ledger import NotCovered
 from heliograph.storage.statements import INSERT_MESSAGES, INSERT_SUBMISSIONS
-from heliograph.storage.subclients import CurrencyInUse, InDebt, TooDeep
+from heliograph.storage.subclients import CurrencyInUse, HasChildren, InDebt, TooDeep
 
 MICROS = 10**6
 
@@ -83,6 +83,18 @@ async def test_a_tree_has_a_bottom(books: Books) -> None:
         await below(books, "top", at - 1, AccountKind.OWN)
 
 
+async def test_a_login_has_no_sub_clients(books: Books) -> None:
+    main = await books.account("main")
+    login = await below(books, "login", main, AccountKind.LOGIN)
+    with pytest.raises(HasChildren):
+        await below(books, "child", login, AccountKind.OWN)
+    shop = await below(books, "shop", main, AccountKind.SHARED)
+    await below(books, "desk", shop, AccountKind.LOGIN)
+    with pytest.raises(HasChildren):
+        async with books.database.write() as connection:
+            await subclients.change_kind(connection, shop, AccountKind.LOGIN, now_ms=NOW)
+
+
 async def test_a_balance_that_is_given_up_goes_to_the_payer(books: Books) -> None:
     main = await books.account("main", 100)
     child = await below(books, "child", main, AccountKind.OWN)
@@ -91,7 +103,15 @@ async def test_a_balance_that_is_given_up_goes_to_the_payer(books: Books) -> Non
         await accounts.open_electronic_purse(connection, child)
         await ledger.pay(connection, -child, 7, now_ms=NOW)
         await subclients.change_kind(connection, child, AccountKind.SHARED, now_ms=NOW)
-    assert [await books.balance(id) for id in (main, child, -main, -child)] == [100, 0, 7, 0]
+    # A second balance of seven would end the calls of a main account that had none.
+    assert [await books.balance(id) for id in (main, child, -child)] == [107, 0, 0]
+    async with books.database.write() as connection:
+        assert not await accounts.has_electronic_purse(connection, main)
+        await accounts.open_electronic_purse(connection, main)
+        await subclients.change_kind(connection, child, AccountKind.OWN, now_ms=NOW)
+        await ledger.pay(connection, -child, 5, now_ms=NOW)
+        await subclients.change_kind(connection, child, AccountKind.SHARED, now_ms=NOW)
+    assert [await books.balance(id) for id in (main, child, -main, -child)] == [107, 0, 5, 0]
     other = await below(books, "other", main, AccountKind.OWN)
     async with books.database.write() as connection:
         await accounts.set_credit(connection, other, 50)
@@ -123,14 +143,22 @@ async def test_currencies_are_converted_and_nothing_is_made(books: Books) -> Non
                 is_taken=is_taken,
                 now_ms=NOW,
             )
+        await accounts.set_credit(connection, child, 10**9)
         with pytest.raises(ValueError, match="nothing"):
             await ledger.move(connection, from_id=main, to_id=child, amount_micros=81, now_ms=NOW)
         await subclients.change_money(connection, child, now_ms=NOW, currency="KZT")
-    with pytest.raises(NotCovered):
-        async with books.database.write() as connection:
-            await ledger.move(
-                connection, from_id=child, to_id=main, amount_micros=10**12, now_ms=NOW
-            )
+    for amount, is_taken in ((10**12, False), (500 * MICROS, True)):
+        # By far, and what the credit would cover: nobody borrows for somebody else.
+        with pytest.raises(NotCovered):
+            async with books.database.write() as connection:
+                await ledger.move(
+                    connection,
+                    from_id=child,
+                    to_id=main,
+                    amount_micros=amount,
+                    is_taken=is_taken,
+                    now_ms=NOW,
+                )
     # What everybody has is worth what there was, but for parts of a micro of each move.
     worth = MICROS * await books.balance(main)
     worth += 170_001 * (await books.balance(child) + await books.balance(third))
@@ -152,6 +180,81 @@ async def test_a_currency_does_not_change_under_messages(books: Books) -> None:
         await subclients.change_money(connection, main, now_ms=NOW, currency="USD")
         assert await ledger.read_balance(connection, main) == (10, 2)
     assert (await books.audit()).problems == ()
+
+
+async def test_a_currency_does_not_change_under_messages_on_a_balance_given_up(
+    books: Books,
+) -> None:
+    top = await books.account("top", currency="USD")
+    main = await below(books, "main", top, AccountKind.OWN, currency="RUR")
+    child = await below(books, "child", main, AccountKind.OWN, currency="RUR")
+    async with books.database.write() as connection:
+        await ledger.pay(connection, child, 100, now_ms=NOW)
+    [message] = ids_of(await books.journal.write(books.submission(child, price=10)))
+    async with books.database.write() as connection:
+        await subclients.change_kind(connection, child, AccountKind.SHARED, now_ms=NOW)
+    with pytest.raises(CurrencyInUse):
+        async with books.database.write() as connection:
+            await subclients.change_money(connection, main, now_ms=NOW, currency="USD")
+    with pytest.raises(CurrencyInUse):
+        async with books.database.write() as connection:
+            await subclients.change_kind(connection, main, AccountKind.SHARED, now_ms=NOW)
+    await books.journal.write(finals(final(message, 0)))
+    # What came back where nobody spends it goes on to who pays, at the rate of that moment.
+    await set_rates(books, RUR=MICROS, USD=2 * MICROS)
+    async with books.database.write() as connection:
+        await subclients.change_kind(connection, main, AccountKind.SHARED, now_ms=NOW)
+        assert await subclients.list_leftovers(connection) == [child]
+        await subclients.collect_leftovers(connection, child, now_ms=NOW)
+        assert await subclients.list_leftovers(connection) == []
+    assert [await books.balance(id) for id in (top, main, child)] == [50, 0, 0]
+    assert (await books.audit()).problems == ()
+
+
+async def test_a_balance_that_is_not_used_keeps_its_currency(books: Books) -> None:
+    await set_rates(books, RUR=MICROS, USD=80 * MICROS)
+    main = await books.account("main", 10, currency="USD")
+    child = await below(books, "child", main, AccountKind.OWN, currency="RUR")
+    async with books.database.write() as connection:
+        await accounts.set_credit(connection, child, 8_000)
+        await subclients.change_kind(connection, child, AccountKind.SHARED, now_ms=NOW)
+    assert await look(books, child) == (main, 0, "USD")
+    async with books.database.write() as connection:
+        await subclients.change_kind(connection, child, AccountKind.OWN, now_ms=NOW)
+        assert await ledger.read_balance(connection, child) == (0, 100)
+        await subclients.change_kind(connection, child, AccountKind.SHARED_BALANCE, now_ms=NOW)
+        await subclients.change_money(connection, main, now_ms=NOW, currency="RUR")
+        await subclients.change_kind(connection, child, AccountKind.SHARED_PLAN, now_ms=NOW)
+        assert await ledger.read_balance(connection, child) == (0, 8_000)
+    assert await look(books, child) == (child, 0, "RUR")
+    assert (await books.audit()).problems == ()
+
+
+async def test_a_price_in_an_old_currency_is_not_taken(books: Books) -> None:
+    main = await books.account("main", 100)
+    entries = [books.submission(main, price=10) for _ in range(3)]
+    for entry, currency in zip(entries, ("RUR", "", "USD"), strict=True):
+        entry.currency = currency
+    await asyncio.gather(*map(books.journal.write, entries))
+    assert [entry.is_funded for entry in entries] == [True, True, False]
+    assert [entry.is_outdated for entry in entries] == [False, False, True]
+    # One that does not fit is not called outdated, and an outdated one takes nobody's place.
+    entries = [books.submission(main, price=price) for price in (90, 70, 10)]
+    for entry, currency in zip(entries, ("RUR", "USD", "RUR"), strict=True):
+        entry.currency = currency
+    await asyncio.gather(*map(books.journal.write, entries))
+    assert [entry.is_funded for entry in entries] == [False, False, True]
+    assert [entry.is_outdated for entry in entries] == [False, True, False]
+    assert await books.balance(main) == 70
+    assert (await books.audit()).problems == ()
+
+
+async def test_the_audit_sees_a_balance_in_another_currency(books: Books) -> None:
+    main = await books.account("main", 100)
+    async with books.database.write() as connection:
+        await connection.execute(text("UPDATE accounts SET currency = 'USD'"))
+    [problem] = (await books.audit()).problems
+    assert problem.subject == f"account {main}"
 
 
 async def test_the_audit_sees_a_move_that_is_not_fair(books: Books) -> None:

@@ -218,6 +218,11 @@ def test_statistics(server: Gateway) -> None:
     ]
     assert stat(server, "user=own&start=01.01.2020&end=02.01.2020", **who)[0]["cnt"] == 0
     assert ask_json(server, "get_stat=1", login="own", psw="mypassword")["error_code"] == 3
+    # On the day on which the currency changes there is one line still, all told in the new one.
+    wait_for(lambda: ask(server, "chg=1&user=own&curr=2", **who) == "OK")
+    assert "id" in call(server, "send", "own", phones=PHONE, mes="for dollars")
+    (detail,) = ask_json(server, "get_stat_all=1&reseller=1&user=own", **who)
+    assert (detail["cnt"], detail["credit"], detail["currency"]) == (3, "0.0375", "USD")
 
 
 def test_kinds(server: Gateway) -> None:
@@ -337,6 +342,37 @@ def test_protection(server: Gateway) -> None:
     for login, user in (("extra1", "extra1"), ("extra1", "extra2"), ("extra2", "extra1")):
         query = f"chg=1&user={user}&fl[27]=0"
         assert ask_json(server, query, login=login, psw="mypassword")["error_code"] == 5
+
+
+def test_what_is_forbidden_is_not_to_be_had_by_way_of_a_sub_client(server: Gateway) -> None:
+    """`fl[6]`, `fl[28]` and `fl2[27]` hold for everybody who spends the same balance."""
+    add(server, "mid", "type=2&fl[28]=1&fl2[27]=1")
+    add(server, "low", "type=2", login="mid", psw="mypassword")
+    add(server, "far", login="low", psw="mypassword")
+    paid = ask_json(server, "pay=1&user=far&sum=5", login="low", psw="mypassword")
+    assert paid["error_code"] == 5
+    before = balance(server, "alex", "123")
+    assert "id" in call(server, "send", "low", phones=PHONE, mes="for nothing")
+    assert balance(server, "alex", "123") == before
+    add(server, "quiet", "type=3&fl[6]=1")
+    add(server, "quietkid", "type=2", login="quiet", psw="mypassword")
+    assert call(server, "send", "quietkid", phones=PHONE, mes="hello")["error_code"] == 6
+    # An additional login makes nobody who may do more with the balance than itself.
+    add(server, "clerk", "type=4&fl[28]=1")
+    who = {"login": "clerk", "psw": "mypassword"}
+    for query in (
+        "add=1&user=friend&password=mypassword&type=4",
+        "add=1&user=friend&password=mypassword&type=2",
+        "chg=1&user=quietkid2&password=Abcdef12",
+        "chg=1&user=far2&type=3",
+    ):
+        user = query.partition("user=")[2].partition("&")[0]
+        if user != "friend":
+            add(server, user, f"type={2 if user == 'quietkid2' else 0}")
+        assert ask_json(server, query, **who)["error_code"] == 5, query
+    add(server, "client", **who)
+    assert ask(server, "chg=1&user=client&dlim=5", **who) == "OK"
+    assert ask_json(server, "pay=1&user=client&sum=1", **who)["error_code"] == 5
 
 
 def test_three_requests_a_minute(tmp_path: Any) -> None:

@@ -68,7 +68,8 @@ def log(place: Installation, login: str, *, limit: int, as_json: bool) -> None:
 def settings(place: Installation, login: str, changes: tuple[str, ...], *, as_json: bool) -> None:
     """Show the named settings of the account LOGIN, after changing those given.
 
-    Names are those of users.php, such as mph or mfl[5]. An empty value takes a setting away.
+    Names are those of users.php, such as mph or mfl[5], and values are checked as there. An empty
+    value takes a setting away.
 
     \b
     Example:
@@ -78,12 +79,7 @@ def settings(place: Installation, login: str, changes: tuple[str, ...], *, as_js
     from heliograph.services import administration
     from heliograph.storage import accounts
 
-    wanted: dict[str, str] = {}
-    for text in changes:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise click.UsageError(f"{text}: it has to be name=value")
-        wanted[name.strip()] = value
+    wanted = _read(changes)
     if wanted:
         account = place.run(lambda d: administration.change_settings(d, login, wanted))
     else:
@@ -95,3 +91,43 @@ def settings(place: Installation, login: str, changes: tuple[str, ...], *, as_js
         print_record(record)
     else:
         click.echo("no settings")
+
+
+# Settings that accounts have columns for, with the commands that change them.
+_ELSEWHERE = {
+    "fl2[10]": "account block",
+    "fl2[27]": "account set --test",
+    "sender": "account set --sender",
+    "url": "account set --callback",
+    "tz": "account set --timezone",
+    "tariff": "account set --plan",
+    "type": "account kind",
+    "curr": "account currency",
+    "senders": "sender policy",
+}
+_OWN_NAME = "mfrom"  # the API has none for it
+
+
+def _read(changes: tuple[str, ...]) -> dict[str, str]:
+    """What is to be set; raises UsageError: a wrong value would count as none at all."""
+    from heliograph.gateways.http.send_request import ParameterError
+    from heliograph.gateways.http.subclient_settings import is_setting, read_changes
+
+    wanted: dict[str, str] = {}
+    for text in changes:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals or not name:
+            raise click.UsageError(f"{text}: it has to be name=value")
+        if name in _ELSEWHERE:
+            raise click.UsageError(f"{name} is changed by heliograph {_ELSEWHERE[name]}")
+        if name != _OWN_NAME and not is_setting(name):
+            raise click.UsageError(f"there is no setting {name!r}")
+        if name == _OWN_NAME or not value:
+            wanted[name] = value
+            continue
+        try:
+            wanted |= read_changes({name: value}, is_new=False).settings
+        except ParameterError as error:
+            raise click.UsageError(str(error)) from None
+    return wanted

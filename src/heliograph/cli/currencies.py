@@ -28,11 +28,11 @@ def currency() -> None:
     """Currencies: what a unit of each is worth in the currency that all are compared to.
 
     Money that goes from one account to another one, and prices of plans in another currency, are
-    converted at these rates; without a rate on either side, one to one.
+    converted at these rates; without a rate on either side, one to one. RUR is worth 1 unless it is
+    given another rate, because something else is what all are compared to.
 
     \b
     Example:
-      heliograph currency set RUR 1
       heliograph currency set USD 81.35
     """
 
@@ -97,7 +97,9 @@ def import_rates(place: Installation, file: Path, *, replace: bool) -> None:
     Example:
       heliograph currency import rates.csv --replace
     """
-    rates = _parse(file.read_text(encoding="utf-8-sig"))
+    from heliograph.cli.numbering import read_text
+
+    rates = _parse(read_text(file))
     _store(place, rates, replace=replace)
     click.echo(f"{len(rates)} rates imported")
 
@@ -131,13 +133,19 @@ def _parse(text: str) -> dict[str, int]:
     for line, cells in enumerate(csv.reader(io.StringIO(text), delimiter=separator), 1):
         if not cells or (line == 1 and cells[0].strip().lower() == "code"):
             continue
+        if len(cells) != 2:
+            raise Failure(f"line {line}: not a code and a rate")
         try:
-            code, rate = (cell.strip() for cell in cells)
-            rates[check_currency(code)] = parse_micros(rate)
+            code = check_currency(cells[0])
+            if code in rates:
+                raise ValueError(f"a second rate of {code}")
+            rates[code] = parse_micros(cells[1])
         except ValueError as error:
             raise Failure(f"line {line}: {error}") from None
         if len(rates) > _ROWS_MAX:
             raise Failure(f"more than {_ROWS_MAX} rates")
+    if not rates:  # with --replace it would make every unit worth the same
+        raise Failure("there are no rates in the file")
     return rates
 
 

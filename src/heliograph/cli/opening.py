@@ -14,6 +14,7 @@ from heliograph.storage.database import Database, sqlite_url
 from heliograph.storage.ledger import NotCovered
 from heliograph.storage.migration import HEAD, SchemaUnknown, read_revision, upgrade
 from heliograph.storage.routing import ConnectorExists, NoSuchConnector
+from heliograph.storage.subclients import HasChildren, NotItsOwn, TooDeep
 from heliograph.storage.tariffs import NoSuchPlan, PlanExists
 
 __all__ = ["has_database", "open_database", "unreachable", "with_database"]
@@ -29,6 +30,9 @@ _REFUSALS: dict[type[Exception], str] = {
     PlanExists: "choose another name",
     ConnectorExists: "choose another name, or change it with heliograph connector set",
     NotCovered: "see heliograph account show",
+    NotItsOwn: "see heliograph account tree",
+    HasChildren: "see heliograph account tree",
+    TooDeep: "see heliograph account tree",
 }
 
 

@@ -58,6 +58,8 @@ def export(
     from heliograph.storage.accounts import find_account, load_logins
 
     days = _read_day(first, 0), _read_day(last, _LAST_DAY)
+    if days[0] > days[1]:
+        raise Failure("the first day is after the last one", ExitCode.USAGE)
 
     async def write(database: Database) -> None:
         async with database.snapshot() as connection:

@@ -228,7 +228,7 @@ def create(place: Installation, name: str, *, currency: str, as_json: bool) -> N
 @json_option
 @with_installation
 def plans(place: Installation, *, as_json: bool) -> None:
-    """List the plans.
+    """List the plans, with the numbers by which main accounts give them to their sub-clients.
 
     \b
     Example:
@@ -237,13 +237,19 @@ def plans(place: Installation, *, as_json: bool) -> None:
     from heliograph.storage import tariffs
 
     found = [
-        {"id": each.id, "name": each.name, "currency": each.currency}
+        {
+            "id": each.id,
+            "name": each.name,
+            "currency": each.currency,
+            "number": each.number or "",
+        }
         for each in place.read(tariffs.list_plans)
     ]
     if as_json:
         print_json(found)
     else:
-        print_table(["id", "name", "currency"], [list(e.values()) for e in found], empty="no plans")
+        columns = ["id", "name", "currency", "number"]
+        print_table(columns, [list(e.values()) for e in found], empty="no plans")
 
 
 def make_rate(price: int, *, kind: int | None, network: str, prefix: str) -> Rate:

@@ -165,6 +165,11 @@ class Campaign:
     place: str = ""
     position: int = 0
 
+    @property
+    def actor_id(self) -> int:
+        """The additional login that ordered it; 0: the account itself."""
+        return int(self.order.get("actor", 0))
+
 
 @dataclass(slots=True, kw_only=True)
 class Chunk:

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 from heliograph.domain.money import MICROS
 
-__all__ = ["CURRENCIES", "Exchange", "check_currency"]
+__all__ = ["CURRENCIES", "REFERENCE", "Exchange", "check_currency"]
 
 # Numbers of `curr` (users.php reference, section 4). The rouble has its older code on the wire.
 CURRENCIES: dict[int, str] = {1: "RUR", 2: "USD", 3: "EUR", 4: "UAH", 5: "KZT"}
+# What others are compared to, unless it is given a rate itself.
+REFERENCE = "RUR"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 
 __all__ = ["MICROS", "format_micros", "parse_micros"]
 
 MICROS = 1_000_000
 # Far above any real balance, and far below 64 bits: sums of balances still fit.
 _LARGEST_MICROS = 10**15
+# No more digits than a Decimal multiplies exactly; some languages write floats with an exponent.
+_AMOUNT = re.compile(r"[+-]?(?:\d{1,12}[.,]?\d{0,15}|[.,]\d{1,15})(?:[eE][+-]?\d{1,2})?", re.ASCII)
 
 
 def parse_micros(text: str) -> int:
     """Micros from a decimal text such as ``12.5``.
 
-    Raises ValueError when the text is no finite number, has more than six decimals, or is beyond
-    a milliard.
+    Raises ValueError when the text is no number, has more than six decimals, or is beyond a
+    milliard.
     """
-    try:
-        value = Decimal(text.strip().replace(",", "."))
-    except InvalidOperation:
-        raise ValueError(f"not an amount of money: {text!r}") from None
-    if not value.is_finite():
-        raise ValueError(f"not an amount of money: {text!r}")
-    micros = value * MICROS
+    text = text.strip()
+    if not _AMOUNT.fullmatch(text):
+        raise ValueError(f"not an amount of money: {text[:40]!r}")
+    micros = Decimal(text.replace(",", ".")) * MICROS
     if micros != micros.to_integral_value():
         raise ValueError(f"more than six decimals: {text!r}")
     if abs(micros) > _LARGEST_MICROS:

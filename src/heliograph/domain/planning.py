@@ -21,9 +21,9 @@ from heliograph.domain.messages import MAX_PARTS, MessageType
 from heliograph.domain.numbering import NumberingPlan, normalise_recipient
 from heliograph.domain.policies import judge
 from heliograph.domain.refusals import Refusal
-from heliograph.domain.requests import Entry, Line, SendRequest
+from heliograph.domain.requests import Entry, Line, SendRequest, Spread
 from heliograph.domain.routing import RouteTable
-from heliograph.domain.schedule import parse_time
+from heliograph.domain.schedule import parse_time, portion_delay_ms
 from heliograph.domain.senders import SenderRules, is_valid_sender, replace_senders
 from heliograph.domain.tariffs import TariffPlan
 from heliograph.domain.templates import TemplateKind, TemplateSet, template_flag
@@ -139,6 +139,8 @@ def plan_request(request: SendRequest, rules: Rules, now_ms: int) -> Plan | Refu
         _draft_entry(plan, entry, ready, is_list=is_list, due_at=due_at, seen=seen)
     if plan is None or not plan.drafts or len(plan.drafts) > rules.max_recipients:
         return Refusal.BAD_PARAMETERS
+    if request.spread is not None:  # before the allowed hours are looked at
+        _spread_out(plan.drafts, request.spread, now_ms)
     if account.policy is not None:
         judge(
             account.policy,
@@ -151,6 +153,19 @@ def plan_request(request: SendRequest, rules: Rules, now_ms: int) -> Plan | Refu
     if rules.templates is not None:
         _mark_templates(plan, rules.templates)
     return plan
+
+
+def _spread_out(drafts: list[Draft], spread: Spread, now_ms: int) -> None:
+    """When the recipients of a mailing that is sent in portions are due; 0: at once."""
+    for index, draft in enumerate(drafts):
+        delay = portion_delay_ms(
+            spread.first + index,
+            spread.total or len(drafts),
+            period_ms=spread.period_ms,
+            step_ms=spread.step_ms,
+        )
+        at_ms = (draft.due_at or spread.start_ms or now_ms) + delay
+        draft.due_at = at_ms if at_ms > now_ms else 0
 
 
 def _zones_of(numbering: NumberingPlan, recipient: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ __all__ = [
     "SubclientChanges",
     "act",
     "is_subclient_login",
+    "restrictions_of",
     "share",
 ]
 
@@ -74,8 +75,10 @@ def is_subclient_login(login: str) -> bool:
 def share(accounts: Iterable[Account]) -> list[Account]:
     """The accounts with what their main accounts hand down.
 
-    Who spends the main account's balance is blocked together with it. Who may use the main
-    account's sender names (``fl[29]``) and has no default name of its own gets the main account's.
+    Who spends the main account's balance is blocked together with it, and may do no more with it:
+    what is forbidden above (`restrictions_of`) is not to be had by way of a sub-client. Who may use
+    the main account's sender names (``fl[29]``) and has no default name of its own gets the main
+    account's.
     """
     known = list(accounts)
     by_id = {account.id: account for account in known}
@@ -95,19 +98,63 @@ def _inherit(account: Account, by_id: Mapping[int, Account], done: dict[int, Acc
 
 
 def _inherit_from(main: Account, account: Account) -> Account:
-    if main.is_blocked and account.kind.shares_balance and not account.is_blocked:
-        account = replace(account, is_blocked=True)
+    if account.kind.shares_balance:
+        account = _restrict(account, main)
     if not account.default_sender and main.default_sender and account.is_on("fl[29]"):
         account = replace(account, default_sender=main.default_sender)
     return account
 
 
+def restrictions_of(account: Account) -> frozenset[str]:
+    """What the account may not do with the balance that it spends, by the flags that forbid it: be
+    used at all, send, send to many, send for real, pay."""
+    policy = account.policy or Policy()
+    found = {
+        "fl2[10]": account.is_blocked,
+        "fl[6]": not policy.may_send,
+        "fl2[23]": not policy.may_send_masses,
+        "fl2[27]": account.is_test,
+        "fl[28]": account.is_on("fl[28]"),
+    }
+    return frozenset(flag for flag, is_on in found.items() if is_on)
+
+
+def _restrict(account: Account, main: Account) -> Account:
+    missing = restrictions_of(main) - restrictions_of(account)
+    if not missing:
+        return account
+    policy = account.policy
+    if missing & {"fl[6]", "fl2[23]"}:
+        policy = policy or Policy()
+        policy = replace(
+            policy,
+            may_send=policy.may_send and "fl[6]" not in missing,
+            may_send_masses=policy.may_send_masses and "fl2[23]" not in missing,
+        )
+    settings = account.settings
+    if "fl[28]" in missing:
+        settings = {**settings, "fl[28]": "1"}
+    return replace(
+        account,
+        is_blocked=account.is_blocked or "fl2[10]" in missing,
+        is_test=account.is_test or "fl2[27]" in missing,
+        policy=policy,
+        settings=settings,
+    )
+
+
 def act(login: Account, main: Account) -> Account:
     """The account that somebody with an additional login works with (users.php, section 5).
 
-    It is the main account but for what is forbidden to that login itself.
+    It is the main account but for its password, its addresses, and what is forbidden to that login
+    itself.
     """
-    policy = main.policy
-    if login.policy is not None and not login.policy.may_send:
-        policy = replace(policy or Policy(), may_send=False)
-    return replace(main, actor_id=login.id, policy=policy, is_test=main.is_test or login.is_test)
+    acting = replace(
+        main,
+        actor_id=login.id,
+        md5_hash=login.md5_hash,
+        sha1_hash=login.sha1_hash,
+        smpp_hash=login.smpp_hash,
+        networks=login.networks,
+    )
+    return _restrict(acting, login)

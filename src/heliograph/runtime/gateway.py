@@ -26,6 +26,7 @@ from heliograph.runtime.upstreams import Upstreams
 from heliograph.services.administration import ensure_first_account
 from heliograph.services.directory import Directory
 from heliograph.services.dispatch import Dispatch
+from heliograph.services.leftovers import Leftovers
 from heliograph.services.retention import Retention
 from heliograph.storage.database import Database, sqlite_url
 from heliograph.storage.migration import upgrade
@@ -156,12 +157,14 @@ class Runtime:
     def _start_upkeep(self) -> None:
         """What runs beside the messages, each until the stop."""
         retention = Retention(database=self.database, directory=self.directory, clock=now_ms)
+        leftovers = Leftovers(database=self.database, clock=now_ms)
         upkeep: dict[str, Work] = {
             "directory": self.directory.run,
             "registers": self.services.registers.run,
             "request log": self.services.request_log.run,
             "day counts": self.services.day_counts.run,
             "retention": retention.run,
+            "leftovers": leftovers.run,
             "groups": self.services.books.contacts.finish_deletions,
         }
         for name, work in upkeep.items():

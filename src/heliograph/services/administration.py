@@ -14,7 +14,7 @@ from typing import Unpack
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.domain.accounts import Account, check_login, check_password
+from heliograph.domain.accounts import Account, AccountKind, check_login, check_password
 from heliograph.domain.ledger import purse_of
 from heliograph.domain.messages import MessageType
 from heliograph.domain.money import MICROS
@@ -24,6 +24,8 @@ from heliograph.services.authentication import hash_password
 from heliograph.storage import accounts, ledger, routing, subclients, tariffs
 from heliograph.storage.accounts import AccountFields
 from heliograph.storage.database import Database
+from heliograph.storage.ledger import NotCovered
+from heliograph.storage.subclients import NotItsOwn
 
 __all__ = [
     "FIRST_LOGIN",
@@ -75,11 +77,14 @@ async def create_account(
     gets the first plan. `is_strict` False: any password will do (the operator at the keyboard
     may choose one that an old SMPP client can hold).
 
-    Raises ValueError (login, password, networks), LoginTaken.
+    Raises ValueError (login, password, networks), LoginTaken, NotItsOwn (money for a sub-client
+    without a balance of its own), TooDeep, HasChildren (as `subclients.create_subclient`).
     """
     check_login(login)
     if is_strict:
         check_password(password)
+    if (balance_micros or credit_micros) and fields.get("kind", AccountKind.OWN).shares_balance:
+        raise NotItsOwn("it spends the balance of its main account, and has none of its own")
     md5_hash, sha1_hash = await asyncio.to_thread(hash_password, password)
     async with database.write() as connection:
         plan_id = await _ensure_installed(connection, now_ms)
@@ -100,11 +105,14 @@ async def create_account(
 async def update_account(
     database: Database, key: int | str, **fields: Unpack[AccountFields]
 ) -> Account:
-    """Sets fields of an account (by id or login). Raises NoSuchAccount, ValueError (networks)."""
+    """Sets fields of an account (by id or login). Raises NoSuchAccount, ValueError (networks),
+    NotItsOwn (a plan for an account that has the one of its main account)."""
     plan_id = fields.pop("plan_id", None)
     async with database.write() as connection:
         account = await accounts.find_account(connection, key)
         if plan_id is not None:  # those below may have the same
+            if account.kind.shares_plan:
+                raise NotItsOwn(f"{account.login} has the plan of its main account")
             await subclients.change_money(connection, account.id, now_ms=0, plan_id=plan_id)
         await accounts.update_account(connection, account.id, **fields)
         return await accounts.find_account(connection, account.id)
@@ -183,6 +191,8 @@ async def move(
         giver = await accounts.find_account(connection, from_key)
         taker = await accounts.find_account(connection, to_key)
         if is_electronic:
+            if not giver.electronic_id:
+                raise NotCovered(f"{giver.login} has no electronic balance")
             await accounts.open_electronic_purse(connection, taker.payer_id)
         return await ledger.move(
             connection,

@@ -48,6 +48,8 @@ def keep_order(order: CampaignOrder, *, time: str) -> dict[str, Any]:
         "repeats": order.repeats,
         "zone": order.zone,
     }
+    if request.account.actor_id:  # what is forbidden to a login is so in every run
+        kept["actor"] = request.account.actor_id
     if request.spread is not None:
         kept["spread"] = [request.spread.period_ms, request.spread.step_ms]
     return kept

@@ -68,7 +68,7 @@ class CampaignRepeats:
             found = await rows.unreached(connection, chunk.submission_id, states, SOURCE_RECIPIENTS)
             ids = [id for id, _, final_at in found if final_at + wait_ms <= now_ms]
             loaded = await load_messages(connection, ids)
-        account = self._directory.account_by_id(campaign.account_id)
+        account = self._directory.still_acting(campaign.account_id, campaign.actor_id)
         if not loaded or account is None or account.is_blocked:
             return False, bool(found)
         more: BulkRows = {rows.INSERT_REPEATS: [(id, campaign.id) for id in ids]}

@@ -272,7 +272,7 @@ class CampaignRuns:
     async def _make_some(self, job: Job) -> bool:
         """The next portion of a run becomes messages."""
         campaign = job.campaign
-        account = self._directory.account_by_id(campaign.account_id)
+        account = self._directory.still_acting(campaign.account_id, campaign.actor_id)
         if account is None or account.is_blocked or self._journal.depth > _MAX_JOURNAL_ROWS:
             return False
         if job.source is None or job.source[0] != campaign.seq:

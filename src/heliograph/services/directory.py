@@ -90,6 +90,17 @@ class Directory:
             return account
         return self._snapshot.acting.get(account.id)
 
+    def still_acting(self, account_id: int, actor_id: int) -> Account | None:
+        """The account as whoever has begun something as it may go on with it: `actor_id` is that of
+        the account then. None: it is gone, or its login is, or is blocked."""
+        if not actor_id:
+            return self._snapshot.by_id.get(account_id)
+        login = self._snapshot.by_id.get(actor_id)
+        if login is None or login.is_blocked:
+            return None
+        found = self.principal(login)
+        return found if found is not None and found.id == account_id else None
+
     def plan_of(self, account: Account) -> TariffPlan | None:
         """The account's tariff plan, its prices in the currency in which the account pays."""
         plan = self._snapshot.plans.get(account.plan_id)

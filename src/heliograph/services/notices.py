@@ -124,8 +124,8 @@ class BalanceNotices:
 
 
 def _level_of(account: Account) -> int:
-    """In micros; 0: none."""
+    """In micros; 0: none. Who has a credit may want to be told below zero."""
     try:
-        return max(parse_micros(account.settings.get("nb", "") or "0"), 0)
+        return parse_micros(account.settings.get("nb", "") or "0")
     except ValueError:
         return 0

@@ -190,13 +190,20 @@ class Statistics:
         by_id = {child.id: child for child in found}
         currency_of = self._currencies(main, found, selection)
         convert = self._converter()
-        details = []
+        details: list[SubclientDetail] = []
+        last: tuple[int, int, int, str] | None = None
         for account_id, day, type, mccmnc, currency, count, micros in rows:
             account = by_id.get(account_id)
-            if account is not None:
-                shown = currency_of[account_id]
-                spent = convert(micros, currency, shown)
-                details.append(SubclientDetail(account, shown, day, type, mccmnc, count, spent))
+            if account is None:
+                continue
+            shown = currency_of[account_id]
+            key = (account_id, day, type, mccmnc)
+            sent, spent = count, convert(micros, currency, shown)
+            if key == last:  # on the day on which its currency was changed
+                before = details.pop()
+                sent, spent = sent + before.sent, spent + before.spent_micros
+            last = key
+            details.append(SubclientDetail(account, shown, day, type, mccmnc, sent, spent))
         return details
 
     @staticmethod

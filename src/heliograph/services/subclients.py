@@ -14,14 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from heliograph.domain.accounts import Account, AccountKind, check_password
 from heliograph.domain.ledger import purse_of
 from heliograph.domain.refusals import Refusal
-from heliograph.domain.subclients import SubclientChanges, is_subclient_login
+from heliograph.domain.subclients import SubclientChanges, is_subclient_login, restrictions_of
 from heliograph.services.authentication import Authentication, hash_password
 from heliograph.services.directory import Directory
 from heliograph.storage import accounts, ledger, subclients, tariffs
 from heliograph.storage.accounts import AccountFields, LoginTaken, NoSuchAccount
 from heliograph.storage.database import Database
 from heliograph.storage.ledger import NotCovered
-from heliograph.storage.subclients import CurrencyInUse, InDebt, TooDeep
+from heliograph.storage.subclients import CurrencyInUse, HasChildren, InDebt, TooDeep
 
 __all__ = ["Subclients"]
 
@@ -61,9 +61,11 @@ class Subclients:
     async def add(self, main: Account, login: str, changes: SubclientChanges) -> int | Refusal:
         """Creates a sub-client; its id. `changes` holds its password.
 
-        Refusals: BAD_PARAMETERS (password, plan), NOT_SAVED (login, or too many), NOT_ALLOWED.
+        Refusals: BAD_PARAMETERS (password, plan), NOT_SAVED (login, or too many), NOT_ALLOWED (its
+        settings are protected, or it would get what is forbidden to the login that acts as it).
         """
-        if self._is_protected(main, "fl[27]"):
+        kind = changes.kind or AccountKind.OWN
+        if self._is_protected(main, "fl[27]") or self._would_free_itself(main, kind):
             return Refusal.NOT_ALLOWED
         if not self._is_good_password(changes.password):
             return Refusal.BAD_PARAMETERS
@@ -71,7 +73,7 @@ class Subclients:
             return Refusal.NOT_SAVED
         fields: AccountFields = {
             "parent_id": main.id,
-            "kind": changes.kind or AccountKind.OWN,
+            "kind": kind,
             "timezone_minutes": main.timezone_minutes,
             "language": main.language,
             "has_limits": main.has_limits,
@@ -116,6 +118,10 @@ class Subclients:
             return Refusal.NOT_ALLOWED
         # Additional logins are equals: none of them frees itself by way of another one.
         if main.actor_id and not is_own and account.kind is AccountKind.LOGIN:
+            return Refusal.NOT_ALLOWED
+        if not is_own and any(
+            self._would_free_itself(main, kind) for kind in (account.kind, changes.kind) if kind
+        ):
             return Refusal.NOT_ALLOWED
         if changes.password is not None and not self._is_good_password(changes.password):
             return Refusal.BAD_PARAMETERS
@@ -193,7 +199,7 @@ class Subclients:
                     await accounts.change_settings(connection, account.id, changes.settings)
                 if changes.login is not None and changes.login != account.login:
                     await accounts.rename_account(connection, account.id, changes.login)
-        except (LoginTaken, InDebt, CurrencyInUse):
+        except (LoginTaken, InDebt, CurrencyInUse, HasChildren):
             return Refusal.NOT_SAVED
         return None
 
@@ -212,6 +218,15 @@ class Subclients:
         """Whether the account, or the login that acts as it, may not do what a flag is about."""
         actor = self._directory.account_by_id(main.actor_id) if main.actor_id else None
         return main.is_on(flag) or (actor is not None and actor.is_on(flag))
+
+    def _would_free_itself(self, main: Account, kind: AccountKind) -> bool:
+        """Whether the login that acts as the account may do less than a sub-client of that kind
+        may: with the same balance, and under a password that the login can set."""
+        actor = self._directory.account_by_id(main.actor_id) if main.actor_id else None
+        if actor is None or not kind.shares_balance:
+            return False
+        above = self._directory.account_by_id(main.id) or main
+        return bool(restrictions_of(actor) - restrictions_of(above))
 
     def _is_good_password(self, password: str | None) -> bool:
         if not password or not _MIN_PASSWORD_CHARS <= len(password) <= _MAX_PASSWORD_CHARS:

@@ -116,7 +116,10 @@ async def create_account(
     except IntegrityError as error:
         raise LoginTaken(f"the login {login!r} is taken") from error
     account_id = int(made.scalar_one())
-    await connection.execute(insert(balances).values(purse_id=account_id, account_id=account_id))
+    purse: dict[str, int | str] = {"purse_id": account_id, "account_id": account_id}
+    if "currency" in fields:
+        purse["currency"] = fields["currency"]
+    await connection.execute(insert(balances).values(purse))
     await revisions.bump(connection)
     return account_id
 
@@ -191,7 +194,12 @@ async def open_electronic_purse(connection: AsyncConnection, account_id: int) ->
     with contextlib.suppress(IntegrityError):  # somebody was faster, or there is no such account
         async with connection.begin_nested():
             await connection.execute(
-                insert(balances).values(purse_id=-account_id, account_id=account_id)
+                insert(balances).from_select(
+                    ["purse_id", "account_id", "currency"],
+                    select(-balances.c.purse_id, balances.c.account_id, balances.c.currency).where(
+                        balances.c.purse_id == account_id
+                    ),
+                )
             )
 
 

@@ -40,11 +40,13 @@ class Entry:
     """One unit that is written whole or not at all.
 
     Fill in: `rows` per bulk statement; `reserve_micros` with `payer_id` and `message_count` when
-    money has to be there; `finals`, rows of FINISH_MESSAGES, whose money is resolved here;
-    `counters`, pairs of (name, how many numbers to take); `totals`, what is added to the running
-    totals, and `ends`, for messages in `finals` the row of totals that counts them and the column
-    of their end (`storage.totals`). Read after `done`: `error` (None: it is
-    on disk), `is_funded` (False: the balance did not cover it and nothing was written),
+    money has to be there, in `currency` (empty: in that of the purse); `finals`, rows of
+    FINISH_MESSAGES, whose money is resolved here; `counters`, pairs of (name, how many numbers to
+    take); `totals`, what is added to the running totals, and `ends`, for messages in `finals` the
+    row of totals that counts them and the column of their end (`storage.totals`).
+
+    Read after `done`: `error` (None: it is on disk), `is_funded` (False: the balance did not cover
+    it and nothing was written), then `is_outdated` too (the purse has another currency by now),
     `balance_micros` after the reserve, `finished` (ids of messages that this entry made final),
     `firsts` (first number of each counter).
     """
@@ -52,6 +54,7 @@ class Entry:
     __slots__ = (
         "balance_micros",
         "counters",
+        "currency",
         "done",
         "ends",
         "error",
@@ -59,6 +62,7 @@ class Entry:
         "finished",
         "firsts",
         "is_funded",
+        "is_outdated",
         "message_count",
         "must_write",
         "now_ms",
@@ -86,11 +90,13 @@ class Entry:
         self.payer_id = 0
         self.reserve_micros = 0
         self.message_count = 0
+        self.currency = ""
         self.counters: list[tuple[str, int]] | None = None
         self.totals: Deltas | None = None
         self.ends: dict[int, tuple[TotalKey, int]] | None = None
         self.error: Exception | None = None
         self.is_funded = True
+        self.is_outdated = False
         self.balance_micros = 0
         self.finished: list[int] = []
         self.firsts: list[int] = []
@@ -106,6 +112,7 @@ def write_batch(batch: Sequence[Entry], next_id: Callable[[], int], hot: Stateme
     for entry in batch:  # a second try begins anew
         entry.error = None
         entry.is_funded = True
+        entry.is_outdated = False
         entry.finished = []
         entry.firsts = []
         for name, count in entry.counters or ():
@@ -161,12 +168,19 @@ def _reserve(
     for entry in batch:
         if entry.payer_id:
             by_payer.setdefault(entry.payer_id, []).append(entry)
-    available = {payer: (balance, balance + credit) for payer, balance, credit in balances}
+    available = {purse[0]: purse[1:] for purse in balances}
     for payer, entries in by_payer.items():
-        balance, room = available.get(payer, (0, 0))
+        balance, credit, currency = available.get(payer, (0, 0, ""))
+        room = balance + credit
+        for entry in entries:
+            # Priced before the currency was changed: by another process or on another node, too.
+            if entry.currency and entry.currency != currency:
+                entry.is_funded, entry.is_outdated = False, True
         # The whole batch first; only when it does not fit, one by one in their order.
-        if sum(entry.reserve_micros for entry in entries) > room:
+        if sum(entry.reserve_micros for entry in entries if entry.is_funded) > room:
             for entry in entries:
+                if not entry.is_funded:
+                    continue
                 if entry.reserve_micros > room and entry.reserve_micros > 0:
                     entry.is_funded = False
                 else:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlalchemy import delete, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from heliograph.domain.currencies import check_currency
+from heliograph.domain.currencies import REFERENCE, check_currency
+from heliograph.domain.money import MICROS
 from heliograph.storage import revisions
 from heliograph.storage.schema import currencies
 
@@ -32,8 +33,10 @@ class CurrencyRate:
 
 
 async def load_rates(connection: AsyncConnection) -> dict[str, int]:
-    """All rates by the code of their currency."""
-    return {rate.code: rate.rate_micros for rate in await list_rates(connection)}
+    """All rates by the code of their currency; the reference currency is worth one of itself."""
+    return {REFERENCE: MICROS} | {
+        rate.code: rate.rate_micros for rate in await list_rates(connection)
+    }
 
 
 async def list_rates(connection: AsyncConnection) -> list[CurrencyRate]:

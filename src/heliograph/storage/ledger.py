@@ -149,39 +149,46 @@ async def move(
 ) -> tuple[int, int]:
     """Moves money between two purses, in between their currencies; the new balances (from, to).
 
-    `is_taken`: the amount is in the currency of the purse that it goes to. Raises NoSuchAccount,
+    `is_taken`: it is taken by the purse that it goes to, the amount is in the currency of that one,
+    and the credit of the other one is not touched: nobody borrows for it. Raises NoSuchAccount,
     NotCovered, ValueError (not a positive amount, or nothing in the other currency; twice the
     same purse).
     """
     if amount_micros <= 0 or from_id == to_id:
         raise ValueError("a move takes a positive amount from one account to another one")
     await lock(connection, from_id, to_id)  # currencies and rates are read behind the locks
-    codes = await _currencies_of(connection, from_id, to_id)
-    exchange = Exchange.between(*codes, await currencies.load_rates(connection))
+    giver, taker = await _currencies_of(connection, from_id, to_id)
+    exchange = Exchange.between(giver, taker, await currencies.load_rates(connection))
     given = exchange.given_for(amount_micros) if is_taken else amount_micros
     taken = amount_micros if is_taken else exchange.taken_for(amount_micros)
     if not taken or not given:
         raise ValueError("the amount is nothing in the other currency")
-    before = await _adjust(connection, from_id, -given), await _adjust(connection, to_id, taken)
+    after = await _adjust(connection, from_id, -given), await _adjust(connection, to_id, taken)
+    if is_taken and after[0] < 0:
+        raise NotCovered("there is not as much on the balance")
     await _record_move(
         connection,
-        giver=(from_id, given, codes[0]),
-        taker=(to_id, taken, codes[1]),
+        giver=(from_id, given, giver),
+        taker=(to_id, taken, taker),
         exchange=exchange,
         now_ms=now_ms,
         note=note,
     )
-    return before
+    return after
 
 
 async def redenominate(
-    connection: AsyncConnection, purse_id: int, *, giver: str, taker: str, now_ms: int
-) -> None:
-    """Tells a purse's balance and credit in another currency, at the rate of the moment.
+    connection: AsyncConnection, purse_id: int, taker: str, *, now_ms: int
+) -> bool:
+    """Tells a purse's balance and credit in another currency, at the rate of the moment; False: it
+    has that currency.
 
     Nothing may be reserved in it (`has_open_messages`). Raises NoSuchAccount.
     """
     balance = await _adjust(connection, purse_id, 0)
+    giver = (await _currencies_of(connection, purse_id))[0]
+    if giver == taker:
+        return False
     exchange = Exchange.between(giver, taker, await currencies.load_rates(connection))
     converted = exchange.taken_for(balance)
     _, credit = await read_balance(connection, purse_id)
@@ -189,7 +196,7 @@ async def redenominate(
     await connection.execute(
         update(balances)
         .where(balances.c.purse_id == purse_id)
-        .values(balance_micros=converted, credit_micros=credit)
+        .values(balance_micros=converted, credit_micros=credit, currency=taker)
     )
     if balance or converted:
         await _record_move(
@@ -200,17 +207,20 @@ async def redenominate(
             now_ms=now_ms,
             note=f"from {giver} to {taker}",
         )
+    return True
 
 
-async def has_open_messages(connection: AsyncConnection, purse_ids: Sequence[int]) -> bool:
-    """Whether something is reserved in these purses."""
+async def has_open_messages(connection: AsyncConnection, account_id: int) -> bool:
+    """Whether something is reserved in purses of the account, or of one that spends its balance."""
+    purses = select(balances.c.purse_id).join(accounts, accounts.c.id == balances.c.account_id)
+    purses = purses.where((accounts.c.id == account_id) | (accounts.c.payer_id == account_id))
     return (
         await connection.scalar(
             select(messages.c.id)
             .where(
                 messages.c.final_at == 0,
                 messages.c.price_micros > 0,
-                messages.c.payer_id.in_(purse_ids),
+                messages.c.payer_id.in_(purses),
             )
             .limit(1)
         )
@@ -247,13 +257,12 @@ async def _adjust(connection: AsyncConnection, purse_id: int, effect_micros: int
     return int(row.balance_micros)
 
 
-async def _currencies_of(connection: AsyncConnection, *purse_ids: int) -> tuple[str, str]:
-    owners = [owner_of_purse(id) for id in purse_ids]
+async def _currencies_of(connection: AsyncConnection, *purse_ids: int) -> list[str]:
     rows = await connection.execute(
-        select(accounts.c.id, accounts.c.currency).where(accounts.c.id.in_(owners))
+        select(balances.c.purse_id, balances.c.currency).where(balances.c.purse_id.in_(purse_ids))
     )
-    found = {row.id: row.currency for row in rows}
-    return found[owners[0]], found[owners[1]]
+    found = {row.purse_id: row.currency for row in rows}
+    return [found[id] for id in purse_ids]
 
 
 async def _record(
@@ -375,6 +384,12 @@ _ORPHANS = (
         "message",
         "SELECT m.id, 0 FROM messages m LEFT JOIN submissions s ON s.id = m.submission_id "
         "WHERE s.id IS NULL OR s.payer_id <> m.payer_id",
+    ),
+    (
+        "who pays from a balance of its own has it in its currency",
+        "purse",
+        "SELECT b.purse_id, 0 FROM balances b JOIN accounts a ON a.id = b.account_id "
+        "WHERE a.payer_id = 0 AND a.currency <> b.currency",
     ),
     (
         "a side of a move is a transfer of the purse that it names",

@@ -26,7 +26,7 @@ __all__ = ["PostgresqlWriter"]
 
 # Locks are taken in the order of ids, so that two nodes never wait for each other in a circle.
 _FIXED = {
-    "lock_balances": "SELECT purse_id, balance_micros, credit_micros FROM balances "
+    "lock_balances": "SELECT purse_id, balance_micros, credit_micros, currency FROM balances "
     "WHERE purse_id = ANY($1::bigint[]) ORDER BY purse_id FOR UPDATE",
     "adjust_balances": "UPDATE balances SET balance_micros = balance_micros + j.effect "
     "FROM unnest($1::bigint[], $2::bigint[]) AS j(id, effect) WHERE purse_id = j.id",

@@ -106,6 +106,8 @@ balances = Table(
     Column("account_id", BigInteger, ForeignKey("accounts.id"), nullable=False),
     Column("balance_micros", BigInteger, nullable=False, server_default="0"),
     Column("credit_micros", BigInteger, nullable=False, server_default="0"),
+    # That of the account; but while it shares another balance, the one that it had before.
+    Column("currency", Text, nullable=False, server_default="RUR"),
 )
 
 currencies = Table(  # what one unit costs in the reference currency of the installation

@@ -34,7 +34,7 @@ from heliograph.storage.sqlite_wire import (
 )
 
 _FIXED = {
-    "lock_balances": "SELECT purse_id, balance_micros, credit_micros FROM balances "
+    "lock_balances": "SELECT purse_id, balance_micros, credit_micros, currency FROM balances "
     "WHERE purse_id IN (SELECT json_extract(value, '$[0]') FROM json_each(?))",
     "adjust_balances": "UPDATE balances SET balance_micros = balance_micros + j.effect "
     "FROM (SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS effect "

@@ -29,6 +29,7 @@ from heliograph.storage.bulk import Bulk
 __all__ = [
     "HEADER",
     "Catalogue",
+    "Told",
     "define",
     "pack",
     "pack_entry",
@@ -134,6 +135,7 @@ def pack_entry(entry: Entry, catalogue: Catalogue) -> tuple[Any, ...]:
         entry.payer_id,
         entry.reserve_micros,
         entry.message_count,
+        entry.currency,
         entry.finals or None,
         entry.counters,
         entry.totals or None,
@@ -143,39 +145,52 @@ def pack_entry(entry: Entry, catalogue: Catalogue) -> tuple[Any, ...]:
 
 def unpack_entry(item: tuple[Any, ...], bulks: Sequence[Bulk]) -> Entry:
     """The entry again, without its callback."""
-    rows, now_ms, payer_id, reserve_micros, message_count, finals, counters, totals, ends = item
+    rows, now_ms, payer_id, reserve_micros, message_count, currency, *others = item
+    finals, counters, totals, ends = others
     entry = Entry({bulks[place]: each for place, each in rows}, now_ms=now_ms, finals=finals)
     entry.payer_id = payer_id
     entry.reserve_micros = reserve_micros
     entry.message_count = message_count
+    entry.currency = currency
     entry.counters = counters
     entry.totals = totals
     entry.ends = ends
     return entry
 
 
-def tell(batch: Sequence[Entry]) -> list[tuple[int, bool, int, list[int], list[int]]]:
+# (place, is_funded, is_outdated, balance_micros, finished, firsts)
+Told = tuple[int, bool, bool, int, list[int], list[int]]
+
+
+def tell(batch: Sequence[Entry]) -> list[Told]:
     """What entries of a batch are told, each with its place; those that there is nothing to tell
     are left out."""
     return [
-        (at, entry.is_funded, entry.balance_micros, entry.finished, entry.firsts)
+        (
+            at,
+            entry.is_funded,
+            entry.is_outdated,
+            entry.balance_micros,
+            entry.finished,
+            entry.firsts,
+        )
         for at, entry in enumerate(batch)
         if entry.payer_id or entry.finished or entry.firsts
     ]
 
 
-def read_told(
-    batch: Sequence[Entry], told: list[tuple[int, bool, int, list[int], list[int]]]
-) -> None:
+def read_told(batch: Sequence[Entry], told: list[Told]) -> None:
     """Fills in what the other end told."""
     for entry in batch:
         entry.error = None
         entry.is_funded = True
+        entry.is_outdated = False
         entry.finished = []
         entry.firsts = []
-    for at, is_funded, balance_micros, finished, firsts in told:
+    for at, is_funded, is_outdated, balance_micros, finished, firsts in told:
         entry = batch[at]
         entry.is_funded = is_funded
+        entry.is_outdated = is_outdated
         entry.balance_micros = balance_micros
         entry.finished = finished
         entry.firsts = firsts

@@ -18,7 +18,15 @@ from typing import Any, cast
 import heliograph
 from heliograph.storage.batch import Entry, Rows
 from heliograph.storage.journal import StorageDown
-from heliograph.storage.sqlite_wire import HEADER, Catalogue, pack, pack_entry, read_told, unpack
+from heliograph.storage.sqlite_wire import (
+    HEADER,
+    Catalogue,
+    Told,
+    pack,
+    pack_entry,
+    read_told,
+    unpack,
+)
 from heliograph.storage.statements import HOT
 
 __all__ = ["RowRefused", "SqliteWriter"]
@@ -175,7 +183,7 @@ class _Link(asyncio.Protocol):
         self._connection = connection
         self._loop = asyncio.get_running_loop()
         self.transport: asyncio.Transport | None = None
-        self.told: list[tuple[int, bool, int, list[int], list[int]]] | None = None
+        self.told: list[Told] | None = None
         self._octets = bytearray()
         self._heard: _Heard | None = None
 

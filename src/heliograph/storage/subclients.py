@@ -17,18 +17,23 @@ from heliograph.domain.subclients import MAX_DEPTH
 from heliograph.storage import accounts, ledger, revisions
 from heliograph.storage.accounts import AccountFields, find_account
 from heliograph.storage.schema import accounts as table
+from heliograph.storage.schema import balances
 from heliograph.storage.sets import among
 
 __all__ = [
     "Child",
     "CurrencyInUse",
+    "HasChildren",
     "InDebt",
+    "NotItsOwn",
     "TooDeep",
     "change_kind",
     "change_money",
+    "collect_leftovers",
     "count_children",
     "create_subclient",
     "list_children",
+    "list_leftovers",
 ]
 
 
@@ -41,6 +46,14 @@ class TooDeep(ValueError):
 
 class InDebt(ValueError):
     """The account owes money, and nobody else takes over a debt."""
+
+
+class NotItsOwn(ValueError):
+    """The account shares with its main account what was to be set on it."""
+
+
+class HasChildren(ValueError):
+    """Sub-clients of a login would be nobody's: it acts as its main account."""
 
 
 class CurrencyInUse(ValueError):
@@ -56,10 +69,12 @@ async def create_subclient(
 ) -> int:
     """A new account below the account `parent_id`; its id.
 
-    Raises LoginTaken, NoSuchAccount, TooDeep.
+    Raises HasChildren (the account above is a login), LoginTaken, NoSuchAccount, TooDeep.
     """
     await revisions.bump(connection)  # one change of the tree at a time: see the first paragraph
     main = await find_account(connection, fields.get("parent_id", 0))
+    if main.kind is AccountKind.LOGIN:
+        raise HasChildren(f"{main.login} is a login of another account, which has the sub-clients")
     depth, above = 1, main
     while above.parent_id:
         above = await find_account(connection, above.parent_id)
@@ -79,21 +94,26 @@ async def change_kind(
     """Makes a sub-client another kind of one.
 
     What is left on balances of its own goes to whoever pays from now on. Raises NoSuchAccount,
-    InDebt, CurrencyInUse.
+    InDebt, CurrencyInUse, HasChildren.
     """
     await revisions.bump(connection)
     account = await find_account(connection, account_id)
     if account.kind is kind:
         return
-    before = account.currency
+    if kind is AccountKind.LOGIN and await count_children(connection, account_id):
+        raise HasChildren(f"{account.login} has sub-clients of its own")
     await accounts.update_account(connection, account.id, kind=kind)
     if kind.shares_balance and not account.kind.shares_balance:
         main = await find_account(connection, account.parent_id)
-        if main.currency != before and await ledger.has_open_messages(
-            connection, [account.id, -account.id]
+        await _empty(connection, account, main, now_ms)
+        # Behind the locks on the balances, as in `_change_currency`.
+        if main.currency != account.currency and await ledger.has_open_messages(
+            connection, account.id
         ):
             raise CurrencyInUse("messages are under way")
-        await _empty(connection, account, main, now_ms)
+    elif account.kind.shares_balance and not kind.shares_balance:
+        # Its balances are those that it had before, credit and all.
+        await _change_currency(connection, account, account.currency, now_ms)
     await _settle(connection, [account.id])
 
 
@@ -157,27 +177,49 @@ async def count_children(connection: AsyncConnection, account_id: int) -> int:
     return int(found or 0)
 
 
+async def list_leftovers(connection: AsyncConnection, *, limit: int = 1000) -> list[int]:
+    """Sub-clients that share a balance and have something on one that nobody spends any more:
+    what came back of messages that were under way when they gave it up."""
+    found = await connection.execute(
+        select(table.c.id)
+        .join(balances, balances.c.account_id == table.c.id)
+        .where(table.c.payer_id != 0, table.c.parent_id != 0, balances.c.balance_micros > 0)
+        .distinct()
+        .order_by(table.c.id)
+        .limit(limit)
+    )
+    return [row[0] for row in found.all()]
+
+
+async def collect_leftovers(connection: AsyncConnection, account_id: int, *, now_ms: int) -> None:
+    """Moves what is left on balances that a sub-client gave up to whoever pays for it now.
+
+    Raises InDebt, NoSuchAccount.
+    """
+    account = await find_account(connection, account_id)
+    if account.kind.shares_balance:
+        await _empty(connection, account, account, now_ms)
+
+
 async def _empty(connection: AsyncConnection, account: Account, main: Account, now_ms: int) -> None:
-    """What is on the balances of an account goes to its main account's payer."""
-    signs = [1]
+    """What is on the balances of an account goes to the payer of `main`: to the ordinary balance
+    of one that has no electronic one, which pays for everything then."""
+    pairs = {account.id: main.payer_id}
     if await accounts.has_electronic_purse(connection, account.id):
-        await accounts.open_electronic_purse(connection, main.payer_id)
-        signs.append(-1)
+        pairs[-account.id] = main.electronic_id or main.payer_id
     # Whoever pays at this moment comes first, or sees behind the lock what has changed. All at
     # once, as locks are taken in one order everywhere: the journal holds several of them too.
-    await ledger.lock(
-        connection, *[sign * id for sign in signs for id in (account.id, main.payer_id)]
-    )
-    for sign in signs:
-        balance, _ = await ledger.read_balance(connection, sign * account.id)
+    await ledger.lock(connection, *{*pairs, *pairs.values()})
+    for given_up, payer in pairs.items():
+        balance, _ = await ledger.read_balance(connection, given_up)
         if balance < 0:
             raise InDebt("its balance is below zero")
         if balance:
             try:
                 await ledger.move(
                     connection,
-                    from_id=sign * account.id,
-                    to_id=sign * main.payer_id,
+                    from_id=given_up,
+                    to_id=payer,
                     amount_micros=balance,
                     now_ms=now_ms,
                     note="the balance is shared from now on",
@@ -194,12 +236,12 @@ async def _change_currency(
     purses = [account.id]
     if await accounts.has_electronic_purse(connection, account.id):
         purses.append(-account.id)
-    for purse_id in sorted(purses):
-        await ledger.redenominate(
-            connection, purse_id, giver=account.currency, taker=currency, now_ms=now_ms
-        )
+    changed = [
+        await ledger.redenominate(connection, purse_id, currency, now_ms=now_ms)
+        for purse_id in sorted(purses)
+    ]
     # Behind the locks on the balances: nothing is reserved in them any more.
-    if await ledger.has_open_messages(connection, purses):
+    if any(changed) and await ledger.has_open_messages(connection, account.id):
         raise CurrencyInUse("messages are under way")
 
 

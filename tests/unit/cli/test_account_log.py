@@ -46,4 +46,32 @@ def test_settings_are_set_shown_and_taken_away(ask: Ask, run: Ask) -> None:
     assert ask("account", "settings", "shop", "mph=") == {"mfl[5]": "1"}
     assert "mfl[5]  1" in run("account", "settings", "shop").output
     assert "name=value" in run("account", "settings", "shop", "mph", code=2).stderr
-    assert run("account", "settings", "nobody", "mph=1", code=1).stderr
+    assert run("account", "settings", "nobody", "ktm=1", code=1).stderr
+
+
+def test_settings_are_checked_as_those_of_the_api_are(ask: Ask, run: Ask) -> None:
+    """A limit that is no number would be no limit, and a block under this name none either."""
+    for text, words in (
+        ("dlim=many", "dlim: not a whole number"),
+        ("tmlim=9-25", "tmlim"),
+        ("fmts=7;77", "fmts"),
+        ("mph=1", "mph"),
+        ("dlimit=5", "no setting 'dlimit'"),
+        ("fl[32]=1", "no setting"),
+        ("fl[x]=1", "no setting"),
+        ("fl2[10]=1", "account block"),
+        ("type=2", "account kind"),
+    ):
+        assert words in run("account", "settings", "shop", text, code=2).stderr
+    assert run("account", "settings", "shop").output == "no settings\n"
+    texts = ("dlim=0100", "tmlim=9-21", "fl[2]=0", "fl[6]=yes", "mfrom=@example.com", "ktm=0")
+    assert ask("account", "settings", "shop", *texts) == {
+        "dlim": "100",
+        "fl[2]": "0",
+        "fl[6]": "1",
+        "mfrom": "@example.com",
+        "tmlim": "9-21",
+    }
+    assert ask("account", "settings", "shop", "fl[2]=", "fl[6]=0", "mfrom=", "dlim=") == {
+        "tmlim": "9-21"
+    }

@@ -71,4 +71,6 @@ def test_export(run: Run, data: Path) -> None:
     assert [row["day"] for row in ask("--monthly", "--from", "02.10.2026")] == ["2026-11"] * 2
     assert [row["day"] for row in ask("--monthly", "--to", "31.10.2026")] == ["2026-10"]
     assert "is not a day" in run("statistics", "export", "--to", "31.11.2026", code=2).output
+    backwards = ("--from", "02.11.2026", "--to", "01.11.2026")
+    assert "after" in run("statistics", "export", *backwards, code=2).output
     assert "nobody" in run("statistics", "export", "--account", "nobody", code=1).output

@@ -75,14 +75,42 @@ def test_what_is_refused(run: Ask, family: None, tmp_path: Path) -> None:
     assert "main account" in run("account", "currency", "branch", "USD", code=1).stderr
     run("account", "currency", "shop", "dollars", code=2)
     run("account", "create", "x", "--kind", "shared", code=2)
+    shared = ("account", "create", "x", "--parent", "shop", "--kind", "shared")
+    assert "none of its own" in run(*shared, "--balance", "5", code=1).stderr
+    below = ("account", "create", "x", "--parent", "desk")
+    assert "desk is a login of another account" in run(*below, code=1).stderr
+    assert "sub-clients of its own" in run("account", "kind", "branch", "login", code=1).stderr
+    assert (
+        "its main account" in run("account", "set", "branch", "--plan", "standard", code=1).stderr
+    )
     run("currency", "set", "USD", "0", code=1)
     assert "no rate" in run("currency", "remove", "USD", code=1).stderr
     file = tmp_path / "rates.csv"
-    file.write_text("USD,80\nEURO,90\n")
-    assert "line 2" in run("currency", "import", str(file), code=1).stderr
+    for text, mistake in (
+        ("USD,80\nEURO,90\n", "line 2"),
+        ("USD;80,5\nEUR;90;5\n", "line 2: not a code and a rate"),
+        ("USD,80\n\nusd,81\n", "line 3: a second rate of USD"),
+        ("code,rate\n", "no rates"),
+    ):
+        file.write_text(text)
+        assert mistake in run("currency", "import", str(file), "--replace", code=1).stderr
+    file.write_bytes(b"USD,80\xa0\n")
+    assert "UTF-8" in run("currency", "import", str(file), code=1).stderr
+    refused = run("account", "move", "shop", "branch", "1", "--electronic", code=1)
+    assert "shop has no electronic balance" in refused.stderr
+
+
+def test_roubles_need_no_rate(run: Ask, ask: Ask, family: None) -> None:
+    """A rate of dollars alone is one: it must not be taken for one to one."""
+    run("currency", "set", "USD", "80")
+    run("account", "currency", "reseller", "USD")
+    assert ask("account", "tree", "branch")[0]["balance"] == "0.375"  # 30 roubles
+    run("currency", "set", "RUR", "0.5")
+    assert ask("account", "move", "shop", "reseller", "16")["reseller"] == "0.475"
 
 
 def test_numbers_of_plans(run: Ask, ask: Ask) -> None:
     assert run("tariff", "number", "standard", "3").stdout == "plan standard has the number 3\n"
+    assert ask("tariff", "plans")[0]["number"] == 3
     run("tariff", "number", "standard", "10", code=2)
     run("tariff", "number", "silver", "2", code=1)

@@ -19,7 +19,10 @@ def test_amounts_are_read(text: str, micros: int) -> None:
     assert parse_micros(text) == micros
 
 
-@pytest.mark.parametrize("text", ["", "abc", "1.2.3", "nan", "inf", "0.0000001", "1e30"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "abc", "1.2.3", "nan", "inf", "0.0000001", "1e30", "1e999999", "1_0", "\u0661", "9" * 99],
+)
 def test_other_texts_are_no_amounts(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse_micros(text)

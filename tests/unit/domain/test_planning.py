@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,9 @@ from heliograph.domain.accounts import Account
 from heliograph.domain.messages import MessageType
 from heliograph.domain.numbering import NumberingPlan
 from heliograph.domain.planning import Plan, Rules, plan_request
+from heliograph.domain.policies import Policy
 from heliograph.domain.refusals import Refusal
-from heliograph.domain.requests import Entry, SendRequest
+from heliograph.domain.requests import Entry, SendRequest, Spread
 from heliograph.domain.routing import Route, RouteTable
 from heliograph.domain.tariffs import Rate, TariffPlan
 
@@ -159,3 +161,22 @@ def test_a_file_is_enough_for_a_call_and_a_subject_for_an_mms() -> None:
     assert plan(text="", type=MessageType.CALL) is Refusal.BAD_PARAMETERS
     assert good(text="", type=MessageType.CALL, options={"files": [("a", "", b"x")]}).part_count
     assert good(text="", type=MessageType.MMS, options={"subject": "hi"}).part_count
+
+
+def test_what_is_spread_keeps_to_the_allowed_hours() -> None:
+    """It is noon in Greenwich; a portion every three hours, and nothing from eight at night on."""
+    spread = Spread(period_ms=24 * HOUR, step_ms=3 * HOUR)
+    for refuses in (False, True):
+        account = replace(
+            ACCOUNT,
+            timezone_minutes=0,
+            policy=Policy(hours=(9, 20), refuses_outside=refuses),
+        )
+        phones = ",".join(str(79161230000 + n) for n in range(8))
+        made = good(phones, account=account, spread=spread)
+        times = [0, 3, 6, 21, 21, 21, 21, 21]
+        expected = [hours and NOW + hours * HOUR for hours in times]
+        if refuses:  # what is due at nine in the evening, at midnight, three and six
+            assert [d.refusal for d in made.drafts[3:7]] == [Refusal.OUTSIDE_HOURS] * 4
+            del expected[3:7], made.drafts[3:7]
+        assert [d.due_at for d in made.drafts] == expected

@@ -10,7 +10,13 @@ from heliograph.domain.accounts import Account, AccountKind
 from heliograph.domain.ledger import owner_of_purse, purse_of
 from heliograph.domain.messages import MessageType
 from heliograph.domain.policies import Policy
-from heliograph.domain.subclients import SubclientChanges, act, is_subclient_login, share
+from heliograph.domain.subclients import (
+    SubclientChanges,
+    act,
+    is_subclient_login,
+    restrictions_of,
+    share,
+)
 
 
 def account(id: int, parent_id: int = 0, **fields: Any) -> Account:
@@ -32,6 +38,33 @@ def test_a_block_goes_where_the_money_goes() -> None:
         4: True,
         5: True,
     }
+
+
+def test_what_is_forbidden_goes_where_the_money_goes() -> None:
+    mute = Policy(may_send=False)
+    known = [
+        account(1),
+        account(2, 1, kind=AccountKind.SHARED, policy=mute, settings={"fl[28]": "1"}),
+        account(3, 2, kind=AccountKind.SHARED, policy=Policy(messages_a_day=5)),
+        account(4, 3, kind=AccountKind.SHARED_BALANCE, is_test=True),
+        account(5, 4, kind=AccountKind.LOGIN, settings={"fl[29]": "1"}),
+        account(6, 4, kind=AccountKind.SHARED_PLAN),
+        account(7, 1, kind=AccountKind.SHARED, policy=Policy(may_send_masses=False)),
+        account(8, 7, kind=AccountKind.SHARED, policy=mute),
+    ]
+    found = {each.id: each for each in share(known)}
+    assert {id: restrictions_of(each) for id, each in found.items()} == {
+        1: set(),
+        2: {"fl[6]", "fl[28]"},
+        3: {"fl[6]", "fl[28]"},
+        4: {"fl[6]", "fl[28]", "fl2[27]"},
+        5: {"fl[6]", "fl[28]", "fl2[27]"},
+        6: set(),  # it has a balance of its own
+        7: {"fl2[23]"},
+        8: {"fl[6]", "fl2[23]"},
+    }
+    assert found[3].policy == Policy(messages_a_day=5, may_send=False)
+    assert found[5].settings == {"fl[29]": "1", "fl[28]": "1"}
 
 
 def test_the_default_name_is_handed_down_to_who_may_use_it() -> None:
@@ -61,6 +94,9 @@ def test_acting_as_the_main_account() -> None:
     mute = act(account(2, 1, policy=Policy(may_send=False), is_test=True), main)
     assert mute.policy == Policy(messages_a_day=3, may_send=False)
     assert mute.is_test
+    thrifty = act(account(2, 1, settings={"fl[28]": "1", "fl[29]": "1"}), main)
+    assert thrifty.settings == {"fl[28]": "1"}
+    assert main.settings == {}
 
 
 def test_purses() -> None:

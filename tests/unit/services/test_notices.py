@@ -61,6 +61,13 @@ async def test_low_balance(tmp_path: Path) -> None:
         assert await look() == []
         await _set(rig, nb="x")
         assert await look() == []
+        # Who has a credit is told below zero.
+        async with rig.runtime.database.write() as connection:
+            await accounts.set_credit(connection, rig.account.id, 100 * MICROS)
+        await _set(rig, nb="-10", phone="79161110001")
+        assert await look() == []
+        await _pay(rig, -20)
+        assert await look() == ["79161110001"]
 
 
 async def test_the_phone_serves_when_nobody_carries_mail(tmp_path: Path) -> None:

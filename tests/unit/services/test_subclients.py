@@ -10,12 +10,16 @@ from sqlalchemy import text
 from tests.unit.services.rig import PHONE, PuppetConnector, Rig, open_rig
 
 from heliograph.domain.accounts import Account, AccountKind
+from heliograph.domain.campaigns import CampaignOrder, divide_recipients
 from heliograph.domain.refusals import Refusal
-from heliograph.domain.subclients import SubclientChanges
+from heliograph.domain.requests import Entry, Refused, SendRequest
+from heliograph.domain.subclients import SubclientChanges, restrictions_of
 from heliograph.runtime import now_ms
 from heliograph.services import administration, inbound
 from heliograph.services.authentication import SessionRefusal
-from heliograph.storage import currencies, tariffs
+from heliograph.services.campaigns import Ordered
+from heliograph.services.leftovers import Leftovers
+from heliograph.storage import currencies, subclients, tariffs
 
 HOME = "192.0.2.1"
 PASSWORD = "mypassword"
@@ -147,3 +151,87 @@ async def test_a_currency_waits_for_messages_under_way(tmp_path: Path) -> None:
         assert await subclients.change(rig.account, "waiting", change) is None
         assert sent.cost_micros
         assert (await rig.audit()).problems == ()
+
+
+async def test_a_message_priced_before_the_currency_changed_may_be_sent_again(
+    tmp_path: Path,
+) -> None:
+    """The currency is changed by another process, which tells this one within a second."""
+    async with open_rig(tmp_path, balance=100 * MICROS) as rig:
+        await rig.attach(PuppetConnector(0))
+        async with rig.runtime.database.write() as connection:
+            rates = {"RUR": MICROS, "USD": 80 * MICROS}
+            await currencies.set_rates(connection, rates, now_ms=now_ms())
+        await rig.runtime.directory.refresh_if_changed()
+        old = rig.account
+        async with rig.runtime.database.write() as connection:
+            await subclients.change_money(connection, old.id, now_ms=now_ms(), currency="USD")
+        refused = await rig.try_send(account=old)
+        assert isinstance(refused, Refused)
+        assert refused.refusal is Refusal.OVERLOADED
+        assert not refused.client_ref
+        assert await rig.balance() == 1_250_000
+        await rig.runtime.directory.refresh_if_changed()
+        sent = await rig.send()
+        assert sent.cost_micros == 12_500
+        assert await rig.balance() == 1_237_500
+        assert (await rig.audit()).is_exact
+
+
+async def test_what_comes_back_to_a_balance_given_up_goes_to_the_payer(tmp_path: Path) -> None:
+    async with open_rig(tmp_path, balance=100 * MICROS) as rig:
+        await rig.attach(PuppetConnector(0))
+        child = await add(rig, "child")
+        services = rig.runtime.services
+        assert await services.subclients.pay(rig.account, "child", 10 * MICROS) is None
+        sent = await rig.send(account=child, time="+60")
+        shared = SubclientChanges(kind=AccountKind.SHARED)
+        assert await services.subclients.change(rig.account, "child", shared) is None
+        assert await rig.balance() == 99 * MICROS
+        assert await services.statuses.delete(child, [(sent.client_ref, PHONE)])
+        leftovers = Leftovers(database=rig.runtime.database, clock=now_ms)
+        await leftovers.work()
+        assert await rig.balance() == 100 * MICROS
+        await leftovers.work()
+        assert (await rig.audit()).is_exact
+
+
+async def test_what_is_forbidden_to_a_login_is_so_in_its_mailing_lists(tmp_path: Path) -> None:
+    """A list goes on when nobody is logged in any more."""
+    async with open_rig(tmp_path, balance=100 * MICROS) as rig:
+        await rig.attach(PuppetConnector(0))
+        login = await add(rig, "player", kind=AccountKind.LOGIN, is_test=True)
+        acting = rig.runtime.directory.principal(login)
+        assert acting is not None
+        request = SendRequest(acting, [Entry([], "hello")])
+        order = CampaignOrder(
+            request=request, sources=divide_recipients(PHONE, limit=10), name="list"
+        )
+        campaigns = rig.runtime.services.campaigns
+        ordered = await campaigns.add(order)
+        assert isinstance(ordered, Ordered)
+        view = await campaigns.find(rig.account, ordered.id)
+        assert view is not None
+        assert (view.message_count, view.delivered, view.cost_micros) == (1, 1, 0)
+        assert await rig.balance() == 100 * MICROS
+
+
+async def test_who_goes_on_with_what_was_begun(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        directory = rig.runtime.directory
+        login = await add(rig, "login", kind=AccountKind.LOGIN, settings={"fl[6]": "1"})
+        child = await add(rig, "child", kind=AccountKind.SHARED)
+        main = rig.account
+        assert directory.still_acting(main.id, 0) is main
+        assert directory.still_acting(child.id, 0) is child
+        acting = directory.still_acting(main.id, login.id)
+        assert acting is directory.principal(login)
+        assert acting is not None
+        assert (acting.id, acting.md5_hash) == (main.id, login.md5_hash)
+        assert restrictions_of(acting) == {"fl[6]"}
+        assert directory.still_acting(child.id, login.id) is None
+        assert directory.still_acting(main.id, 999) is None
+        await administration.update_account(rig.runtime.database, "login", is_blocked=True)
+        await directory.refresh_if_changed()
+        assert directory.still_acting(main.id, login.id) is None
+        assert directory.still_acting(main.id, 0) is not None

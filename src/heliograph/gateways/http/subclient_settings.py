@@ -20,7 +20,7 @@ from heliograph.domain.subclients import SubclientChanges
 from heliograph.gateways.http.send_request import ParameterError
 from heliograph.protocols.forms.urlencoded import read_flags
 
-__all__ = ["FLAG_ARRAYS", "SETTINGS", "read_changes"]
+__all__ = ["FLAG_ARRAYS", "SETTINGS", "is_setting", "read_changes"]
 
 FLAG_ARRAYS = ("fl", "fl2", "fl3", "mfl")
 MAX_FLAG = 31
@@ -152,6 +152,13 @@ SETTINGS: dict[str, Callable[[str], str]] = {
 }
 # Names that some programs use (users.php reference, section 2).
 _ALIASES = {"tarif": "tariff", "currency": "curr", "comment": "notes"}
+
+
+def is_setting(name: str) -> bool:
+    """Whether what is set under this name is kept under it."""
+    array, _, number = name.removesuffix("]").partition("[")
+    is_flag = array in FLAG_ARRAYS and number.isdecimal() and name == f"{array}[{int(number)}]"
+    return name in SETTINGS or (is_flag and int(number) <= MAX_FLAG)
 
 
 def read_changes(fields: Mapping[str, str], *, is_new: bool) -> SubclientChanges:

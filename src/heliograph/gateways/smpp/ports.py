@@ -35,6 +35,10 @@ class DirectoryPort(Protocol):
         """The account, or None when it is gone."""
         ...
 
+    def still_acting(self, account_id: int, actor_id: int, /) -> Account | None:
+        """The account as a login that acts as it (0: its own) may use it, or None."""
+        ...
+
 
 class AuthenticationPort(Protocol):
     """Who binds."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from heliograph.domain.accounts import Account
 from heliograph.gateways.http.certificates import Certificate, TlsFiles
 from heliograph.gateways.smpp.accounts import AccountBinds, FailedLogins
 from heliograph.gateways.smpp.connection import Connection
@@ -120,25 +121,28 @@ class SmppServer:
 
     def refresh(self) -> None:
         """Accounts have been changed: binds of those that may not be here any more are ended."""
-        for account_id, binds in list(self._accounts.items()):
-            old, now = binds.account, self.services.directory.account_by_id(account_id)
-            if now is old:
-                continue
-            is_gone = (
-                now is None
-                or now.is_blocked
-                or not now.has_sessions
-                or (now.smpp_hash or now.md5_hash) != (old.smpp_hash or old.md5_hash)
-            )
+        for binds in list(self._accounts.values()):
             for connection in list(binds.connections):
-                if is_gone or now is None or not now.admits(connection.address):
+                old = connection.account or binds.account
+                now = self._renew(old, connection.address)
+                if now is None:
                     connection.last_error = "the account may not be bound any more"
                     connection.unbind()
-                else:
+                elif now is not old:
                     connection.account = now
                     connection.trace_until(now.smpp_trace_until)
-            if now is not None:
-                binds.renew(now, self.settings)
+                    binds.renew(now, self.settings)
+
+    def _renew(self, old: Account, address: str) -> Account | None:
+        """The account as it is now, or None when who has bound as it may not be here any more."""
+        directory = self.services.directory
+        now = directory.still_acting(old.id, old.actor_id)
+        # Whether there may be sessions is a matter of the login itself.
+        login = directory.account_by_id(old.actor_id or old.id)
+        if now is None or login is None or now.is_blocked or not login.has_sessions:
+            return None
+        same = (now.smpp_hash or now.md5_hash) == (old.smpp_hash or old.md5_hash)
+        return now if same and now.admits(address) else None
 
     # --- what connections tell --------------------------------------------------------------------
 

@@ -900,6 +900,7 @@ def _create_balances() -> None:
         sa.Column("account_id", sa.BigInteger(), nullable=False),
         sa.Column("balance_micros", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("credit_micros", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("currency", sa.Text(), server_default="RUR", nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_balances_account_id")
         ),
