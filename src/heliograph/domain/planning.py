@@ -21,9 +21,9 @@ from heliograph.domain.messages import MAX_PARTS, MessageType
 from heliograph.domain.numbering import NumberingPlan, normalise_recipient
 from heliograph.domain.policies import judge
 from heliograph.domain.refusals import Refusal
-from heliograph.domain.requests import Entry, Line, SendRequest
+from heliograph.domain.requests import Entry, Line, SendRequest, Spread
 from heliograph.domain.routing import RouteTable
-from heliograph.domain.schedule import parse_time
+from heliograph.domain.schedule import parse_time, portion_delay_ms
 from heliograph.domain.senders import SenderRules, is_valid_sender, replace_senders
 from heliograph.domain.tariffs import TariffPlan
 from heliograph.domain.templates import TemplateKind, TemplateSet, template_flag
@@ -137,12 +137,17 @@ def plan_request(request: SendRequest, rules: Rules, now_ms: int) -> Plan | Refu
             sender = _choose_sender(request.sender, account, ready.type)
             plan = Plan(ready.type, sender, ready.text, ready.comment, [], dict(request.options))
         _draft_entry(plan, entry, ready, is_list=is_list, due_at=due_at, seen=seen)
-    if plan is None or not plan.drafts or len(plan.drafts) > rules.max_recipients:
+    if plan is None or not plan.drafts:
         return Refusal.BAD_PARAMETERS
+    if len(plan.drafts) > rules.max_recipients and not request.campaign_id:
+        return Refusal.BAD_PARAMETERS
+    if request.spread is not None:
+        _spread_out(plan.drafts, request.spread, now_ms)
     if account.policy is not None:
         judge(
             account.policy,
             plan.drafts,
+            recipient_count=max(len(plan.drafts), request.list_size),
             zone_minutes=account.timezone_minutes,
             zones_of=partial(_zones_of, rules.numbering),
             now_ms=now_ms,
@@ -166,6 +171,19 @@ def _due_at(request: SendRequest, account: Account, tz: int | None, now_ms: int)
     if not request.time:
         return request.due_at if request.due_at > now_ms else 0
     return parse_time(request.time, account.timezone_minutes if tz is None else tz, now_ms)
+
+
+def _spread_out(drafts: list[Draft], spread: Spread, now_ms: int) -> None:
+    """Says when each recipient of a mailing that is sent in portions is due; 0: at once."""
+    for index, draft in enumerate(drafts):
+        delay = portion_delay_ms(
+            spread.first + index,
+            spread.total or len(drafts),
+            period_ms=spread.period_ms,
+            step_ms=spread.step_ms,
+        )
+        at_ms = (draft.due_at or spread.start_ms or now_ms) + delay
+        draft.due_at = at_ms if at_ms > now_ms else 0
 
 
 def _choose_sender(sender: str | None, account: Account, type: MessageType) -> str:
@@ -263,7 +281,7 @@ def _price(plan: Plan, request: SendRequest, rules: Rules, now_ms: int) -> None:
     account, type = request.account, plan.type
     sender_refusal = _judge_sender(plan.sender, type, rules.senders)
     is_free = account.is_test or "internal" in request.options
-    black_list, is_mass = rules.black_list, len(plan.drafts) > 1
+    black_list, is_mass = rules.black_list, max(len(plan.drafts), request.list_size) > 1
     lookup = rules.numbering.lookup
     tariff = rules.plan
     for draft in plan.drafts:

@@ -23,8 +23,7 @@ from heliograph.domain.messages import (
 )
 from heliograph.domain.planning import Draft, Plan, Rules, plan_request
 from heliograph.domain.refusals import RECIPIENT_OUTCOMES, Refusal
-from heliograph.domain.requests import Refused, SendRequest, Spread, Submitted
-from heliograph.domain.schedule import portion_delay_ms
+from heliograph.domain.requests import Refused, SendRequest, Submitted
 from heliograph.observability import Metrics
 from heliograph.services.changes import Bookkeeping, Changes, encode_json
 from heliograph.services.day_counts import DayCounts
@@ -413,18 +412,14 @@ class Submit:
         may_claim = not request.account.is_test and not request.campaign_id
         if single is not None and not single.due_at and may_claim:
             acceptance.claimed_by = self._dispatch.claim_now(single.route, single.part_count)
-        spread = request.spread
         message_rows, part_rows = rows[INSERT_MESSAGES], rows[INSERT_PARTS]
         links = self._links.batch(request, now_ms) if request.links else None
         for index, draft in enumerate(plan.drafts):
-            due_at = draft.due_at
-            if spread is not None:
-                due_at = _spread_out(spread, index, len(plan.drafts), due_at, now_ms)
             message = _message(
                 first_id + index,
                 submission,
                 draft,
-                due_at=due_at,
+                due_at=draft.due_at,
                 now_ms=now_ms,
                 valid_ms=valid_ms,
                 is_held=bool(request.campaign_id),
@@ -553,18 +548,6 @@ def _message(
         own_flags=draft.flags,
         route=draft.route,
     )
-
-
-def _spread_out(spread: Spread, index: int, count: int, due_at: int, now_ms: int) -> int:
-    """When a recipient of a mailing that is sent in portions is due; 0: at once."""
-    delay = portion_delay_ms(
-        spread.first + index,
-        spread.total or count,
-        period_ms=spread.period_ms,
-        step_ms=spread.step_ms,
-    )
-    start_ms = due_at or spread.start_ms or now_ms
-    return start_ms + delay if start_ms + delay > now_ms else 0
 
 
 def _fingerprint(request: SendRequest) -> int:

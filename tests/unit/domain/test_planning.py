@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,9 @@ from heliograph.domain.accounts import Account
 from heliograph.domain.messages import MessageType
 from heliograph.domain.numbering import NumberingPlan
 from heliograph.domain.planning import Plan, Rules, plan_request
+from heliograph.domain.policies import Policy
 from heliograph.domain.refusals import Refusal
-from heliograph.domain.requests import Entry, SendRequest
+from heliograph.domain.requests import Entry, SendRequest, Spread
 from heliograph.domain.routing import Route, RouteTable
 from heliograph.domain.tariffs import Rate, TariffPlan
 
@@ -159,3 +161,18 @@ def test_a_file_is_enough_for_a_call_and_a_subject_for_an_mms() -> None:
     assert plan(text="", type=MessageType.CALL) is Refusal.BAD_PARAMETERS
     assert good(text="", type=MessageType.CALL, options={"files": [("a", "", b"x")]}).part_count
     assert good(text="", type=MessageType.MMS, options={"subject": "hi"}).part_count
+
+
+def test_portions_keep_to_the_allowed_hours() -> None:
+    """NOW is 15:00 in Moscow; what would be due from 16:00 on waits for the next day."""
+    phones = ",".join(str(79161230000 + n) for n in range(3))
+    spread = Spread(period_ms=3 * HOUR, step_ms=HOUR)
+    made = good(phones, spread=spread)
+    assert [draft.due_at for draft in made.drafts] == [0, NOW + HOUR, NOW + 2 * HOUR]
+    account = replace(ACCOUNT, policy=Policy(hours=(9, 16)))
+    made = good(phones, spread=spread, account=account)
+    assert [draft.due_at for draft in made.drafts] == [0, NOW + 18 * HOUR, NOW + 18 * HOUR]
+    account = replace(ACCOUNT, policy=Policy(hours=(9, 16), refuses_outside=True))
+    made = good(phones, spread=spread, account=account)
+    late = Refusal.OUTSIDE_HOURS
+    assert [draft.refusal for draft in made.drafts] == [None, late, late]
