@@ -47,6 +47,7 @@ def keep_order(order: CampaignOrder, *, time: str) -> dict[str, Any]:
         "sender2": order.sender2,
         "repeats": order.repeats,
         "zone": order.zone,
+        "actor": request.account.actor_id,
     }
     if request.spread is not None:
         kept["spread"] = [request.spread.period_ms, request.spread.step_ms]
@@ -149,4 +150,5 @@ class CampaignOrders:
             door=kept["door"],
             options=options,
             campaign_id=campaign.id,
+            list_size=campaign.recipient_count,
         )

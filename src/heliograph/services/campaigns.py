@@ -34,6 +34,7 @@ from heliograph.services.campaign_runs import CampaignRuns
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.directory import Directory
 from heliograph.services.dispatch import Dispatch
+from heliograph.services.registers import Registers
 from heliograph.services.submit import Submit
 from heliograph.services.tracker import Tracker
 from heliograph.storage import campaigns as rows
@@ -320,6 +321,7 @@ def open_campaigns(
     database: Database,
     journal: Journal,
     directory: Directory,
+    registers: Registers,
     submit: Submit,
     dispatch: Dispatch,
     tracker: Tracker,
@@ -334,6 +336,7 @@ def open_campaigns(
         database=database,
         journal=journal,
         directory=directory,
+        registers=registers,
         orders=orders,
         submit=submit,
         dispatch=dispatch,

@@ -90,6 +90,14 @@ class Directory:
             return account
         return self._snapshot.acting.get(account.id)
 
+    def sender_of(self, account_id: int, actor_id: int) -> Account | None:
+        """The account that what was ordered earlier is sent as, also by an additional login
+        (`actor_id`, else 0); None: it is blocked or gone, or the login is."""
+        account = self._snapshot.by_id.get(actor_id or account_id)
+        if account is None or account.is_blocked:
+            return None
+        return self.principal(account)
+
     def plan_of(self, account: Account) -> TariffPlan | None:
         """The account's tariff plan, its prices in the currency in which the account pays."""
         plan = self._snapshot.plans.get(account.plan_id)

@@ -6,7 +6,7 @@ exactly after the last portion that was written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -52,6 +52,7 @@ __all__ = [
     "list_views",
     "load_active",
     "load_campaigns",
+    "may_repeat",
     "next_held",
     "open_chunks",
     "open_messages",
@@ -60,6 +61,7 @@ __all__ = [
     "remove_orphans",
     "remove_sources",
     "source_row",
+    "stream_recipients",
     "tally",
     "unreached",
 ]
@@ -290,6 +292,15 @@ async def read_source(connection: AsyncConnection, campaign_id: int, seq: int) -
     return None if row is None else Source(kind=SourceKind(row[0]), count=row[1], content=row[2])
 
 
+async def may_repeat(connection: AsyncConnection, campaign_id: int) -> bool:
+    """Whether somebody may be in two sources of a campaign: in a group, and elsewhere."""
+    c = campaign_sources.c
+    groups = func.sum(case((c.kind == int(SourceKind.GROUP), 1), else_=0))
+    counted = select(func.count(), groups).where(c.campaign_id == campaign_id)
+    sources, in_groups = (await connection.execute(counted)).one()
+    return sources > 1 and bool(in_groups)
+
+
 async def remove_sources(connection: AsyncConnection, campaign_id: int, limit: int) -> int:
     """Deletes up to `limit` sources of a campaign; how many it were."""
     c = campaign_sources.c
@@ -330,6 +341,21 @@ async def open_chunks(connection: AsyncConnection, campaign_id: int) -> list[Chu
         fields["is_closed"] = bool(fields["is_closed"])
         found.append(Chunk(**fields))
     return found
+
+
+async def stream_recipients(
+    connection: AsyncConnection, campaign_id: int, run: int
+) -> AsyncIterator[str]:
+    """Who has a message of a run, numbers with their plus."""
+    c, m = campaign_chunks.c, messages.c
+    chunks = select(c.submission_id).where(
+        c.campaign_id == campaign_id, c.run == run, c.kind == int(ChunkKind.FIRST)
+    )
+    for submission_id in (await connection.scalars(chunks)).all():
+        for recipient in await connection.scalars(
+            select(m.recipient).where(m.submission_id == submission_id)
+        ):
+            yield f"+{recipient}" if recipient.isdigit() else recipient
 
 
 async def due_held(
