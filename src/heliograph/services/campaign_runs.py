@@ -57,6 +57,8 @@ __all__ = ["CampaignRuns", "Job"]
 _TICK_S = 0.25
 _POLL_S = 1.0
 _PAUSE_MS = 5_000
+# How long the others in the loop may have to wait for a look at many campaigns.
+_STINT_S = 0.002
 # Rows that may wait for the disk before portions are held back.
 _MAX_JOURNAL_ROWS = 20_000
 # Chunks counted in one turn of a campaign, and how long until one is counted again: the pause
@@ -156,6 +158,10 @@ class CampaignRuns:
             if job.campaign.state is CampaignState.LOADING
         )
 
+    def count(self, account_id: int) -> int:
+        """How many campaigns of an account have something to do."""
+        return sum(job.campaign.account_id == account_id for job in self._jobs.values())
+
     async def start(self) -> None:
         """Takes up what was left, and begins to work."""
         async with self._database.read() as connection:
@@ -203,8 +209,12 @@ class CampaignRuns:
         while True:
             is_busy = False
             await self._poll()
+            rested_at = time.perf_counter()
             for job in list(self._jobs.values()):
                 is_busy |= await self._turn(job)
+                if time.perf_counter() - rested_at > _STINT_S:  # most of many have nothing to do
+                    await asyncio.sleep(0)
+                    rested_at = time.perf_counter()
             if not is_busy:
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
@@ -315,7 +325,7 @@ class CampaignRuns:
             step = Entry({rows.ADVANCE_CAMPAIGNS: [(campaign.id, *progress)]}, now_ms=0)
             await self._journal.write(step)
         else:
-            request = self._orders.request(campaign, account, entries)
+            request = await self._orders.request(campaign, account, entries)
             more: BulkRows = {rows.ADVANCE_CAMPAIGNS: [(campaign.id, *progress)]}
             if not await self._send(job, request, ChunkKind.FIRST, more):
                 _log.warning("a portion was not made", campaign=campaign.id, seq=campaign.seq)

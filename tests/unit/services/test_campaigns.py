@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import text
 from tests.unit.services.lists import Lists, open_lists, phones
@@ -197,6 +198,41 @@ async def test_orders_that_are_refused(
     assert isinstance(outcome, Refused)
     assert outcome.refusal is refusal
     assert await lists.campaigns.find_all(lists.rig.account) == []
+
+
+async def test_files_wait_on_disk(lists: Lists) -> None:
+    """Lists that wait for their runs are in memory; what they carry may be large."""
+    files = [("a.txt", "text/plain", b"content")]
+    id = await lists.add(
+        "one@example.com",
+        type=MessageType.EMAIL,
+        sender="me@example.com",
+        options={"subject": "s", "files": files},
+        repetition=Repetition.HOURLY,
+    )
+    await lists.until(id, lambda v: v.status == -1)
+    job = lists.campaigns.runs._jobs[id]
+    assert b"content" not in msgspec.json.encode(job.campaign.order)
+    assert "files" not in job.campaign.order["options"]
+    job.campaign.next_run_at = now_ms()
+    await lists.until(id, lambda v: v.campaign.run == 2 and v.status == -1)
+    sent = lists.rig.runtime.engine.receipts._tracker.live.values()
+    assert [message.submission.options["files"] for message in sent] == [files, files]
+
+
+async def test_lists_that_wait_are_not_too_many(
+    lists: Lists, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heliograph.services.campaigns._MAX_ACTIVE", 1)
+    id = await lists.add(phones(1)[0], repetition=Repetition.HOURLY)
+    refused = await lists.try_add(phones(1)[0])
+    assert isinstance(refused, Refused)
+    assert refused.refusal is Refusal.NOT_SAVED
+    assert await lists.campaigns.cancel(lists.rig.account, id)
+    await lists.rig.until(lambda: not lists.puppet.sent)
+    await lists.deliver()
+    await lists.rig.until(lambda: not lists.campaigns.runs._jobs)
+    await lists.add(phones(1)[0])
 
 
 async def test_too_many_recipients(tmp_path: Path) -> None:
