@@ -296,6 +296,9 @@ def test_documents_of_a_name(gateway: Gateway) -> None:
     shown = gateway.cli("sender", "show", "alex", "papers")
     (number,) = re.findall(r"document (\d+)  +mark.pdf, 4 bytes", shown)
     assert gateway.cli("sender", "show", "alex", "papers", "--document", number) == "%PDF"
+    # A name that is there gets what comes with it.
+    assert upload("more.pdf", b"more").isdigit()
+    assert "more.pdf, 4 bytes" in gateway.cli("sender", "show", "alex", "papers")
 
 
 def test_a_task_group_is_notified(gateway: Gateway) -> None:

@@ -315,6 +315,7 @@ class CampaignRuns:
         source = job.source[1]
         if source is None:
             await self._end_run(campaign)
+            job.seen = (-1, None)
             self._tell(job)
             return True
         entries, count, place = await self._orders.portion(account, campaign, source)

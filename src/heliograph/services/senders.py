@@ -107,7 +107,8 @@ class Senders:
     async def add(
         self, account: Account, name: str, data: SenderData, *, is_mail: bool = False
     ) -> Sender | Refusal:
-        """Registers a name; one that is there already comes back as it is."""
+        """Registers a name. One that is there already gets what the request says about it, and its
+        state stays."""
         kind = kind_of_sender(name, is_mail=is_mail)
         if kind is None:
             return Refusal.BAD_PARAMETERS
@@ -121,7 +122,12 @@ class Senders:
         async with self._database.write() as connection:
             known = await rows.find_sender(connection, account.id, name=name)
             if known is not None:
-                return known
+                refusal = None
+                if data != SenderData():
+                    refusal = await self._describe(connection, known, data, now_ms)
+                if refusal is not None:
+                    await connection.rollback()
+                return refusal or known
             if await rows.count_senders(connection, account.id) >= MAX_SENDERS:
                 return Refusal.NOT_SAVED
             id = await rows.put_sender(
@@ -174,13 +180,7 @@ class Senders:
             known = await rows.find_sender(connection, account.id, name=name, id=id)
             if known is None:
                 return Refusal.NOT_FOUND
-            changes = dict(data.wishes)
-            if data.comment is not None:
-                changes["comment"] = data.comment
-            if data.owner is not None:
-                changes["owner"] = data.owner
-            await rows.change_sender(connection, known, changes=changes, now_ms=now_ms)
-            refusal = await self._attach(connection, known, data, now_ms)
+            refusal = await self._describe(connection, known, data, now_ms)
             if refusal is not None:
                 await connection.rollback()
             return refusal
@@ -262,6 +262,18 @@ class Senders:
             await rows.set_sender_state(connection, known.id, SenderState.ACTIVE, now_ms=now_ms)
         await self._registers.refresh()
         return None
+
+    async def _describe(
+        self, connection: AsyncConnection, sender: Sender, data: SenderData, now_ms: int
+    ) -> Refusal | None:
+        """What a request says about a name that is there."""
+        changes = dict(data.wishes)
+        if data.comment is not None:
+            changes["comment"] = data.comment
+        if data.owner is not None:
+            changes["owner"] = data.owner
+        await rows.change_sender(connection, sender, changes=changes, now_ms=now_ms)
+        return await self._attach(connection, sender, data, now_ms)
 
     async def _attach(
         self, connection: AsyncConnection, sender: Sender, data: SenderData, now_ms: int
