@@ -54,6 +54,20 @@ async def state_of(books: Books, id: int = 1_000_001) -> CampaignState:
         return (await rows.load_campaigns(connection, [id]))[0].state
 
 
+async def test_files_are_read_by_themselves(books: Books) -> None:
+    made = campaign(await books.account("alex"))
+    files = [["a.txt", "text/plain", "Y29udGVudA=="]]
+    made.order["options"]["files"] = files
+    await put(books, made)
+    async with books.database.read() as connection:
+        (found,) = await rows.load_active(connection)
+        assert found.order == {**made.order, "options": {"a": [1]}, "has_files": True}
+        assert await rows.read_files(connection, made.id) == files
+        assert await rows.read_files(connection, 5) == []
+        (view,) = await rows.list_views(connection, now_ms=NOW)
+        assert (view.campaign.name, view.campaign.order) == (made.name, {})
+
+
 async def test_a_campaign_comes_back_as_it_was_written(books: Books) -> None:
     account = await books.account("alex")
     made = campaign(account)

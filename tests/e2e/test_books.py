@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import time
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,6 +14,9 @@ from typing import Any
 import pytest
 from tests.e2e.conftest import UNLIMITED
 from tests.harness.gateway import PASSWORD, Gateway, wait_for
+
+from heliograph.storage.database import Database
+from heliograph.storage.senders import Code, store_code
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 PHONE = "79161234567"
@@ -169,6 +173,25 @@ def test_five_wrong_codes_end_a_code(gateway: Gateway) -> None:
     assert gateway.call("senders", check_code=1, sender=number, code=code)["error_code"] == 11
 
 
+def test_codes_are_free_and_so_there_are_not_many(gateway: Gateway) -> None:
+    """A hundred in eight hours: the text before a code is the account's own."""
+    gateway.create_account("coder")
+    wait_for(lambda: "balance" in gateway.call("balance", login="coder"), what="the account")
+    ((id,),) = query(gateway, "SELECT id FROM accounts WHERE login = 'coder'")
+
+    async def fill(database: Database) -> None:
+        now = time.time_ns() // 1_000_000
+        async with database.write() as connection:
+            for number in range(100):
+                code = Code(code="0000", tries=0, sent_at=now)
+                await store_code(connection, id, str(79168890000 + number), code=code)
+
+    gateway.administer(fill)
+    call = {"login": "coder", "send_code": 1}
+    assert gateway.call("senders", **call, sender="79168880003")["error_code"] == 10
+    assert gateway.call("senders", send_code=1, sender="79168880003")["result"] == "OK"
+
+
 def test_sub_clients_use_registered_names(gateway: Gateway) -> None:
     ((main_id,),) = query(gateway, "SELECT id FROM accounts WHERE login = 'alex'")
     settings = {"bound": {}, "lent": {"fl[29]": "1"}, "spare": {"sender2": "Ours"}}
@@ -273,6 +296,9 @@ def test_documents_of_a_name(gateway: Gateway) -> None:
     shown = gateway.cli("sender", "show", "alex", "papers")
     (number,) = re.findall(r"document (\d+)  +mark.pdf, 4 bytes", shown)
     assert gateway.cli("sender", "show", "alex", "papers", "--document", number) == "%PDF"
+    # A name that is there gets what comes with it.
+    assert upload("more.pdf", b"more").isdigit()
+    assert "more.pdf, 4 bytes" in gateway.cli("sender", "show", "alex", "papers")
 
 
 def test_a_task_group_is_notified(gateway: Gateway) -> None:

@@ -8,6 +8,7 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from heliograph.services import administration
 from heliograph.storage import accounts, currencies
 from heliograph.storage.database import Database
 from heliograph.storage.schema import balances
+from heliograph.storage.schema_books import sender_codes
 
 __all__ = ["postgres_server"]
 
@@ -103,6 +105,30 @@ def test_kill_in_the_middle(stored: Gateway) -> None:
             timeout_s=30,
         )
     assert stored.audit() == []
+
+
+def test_what_is_looked_for_before_it_is_added_is_added_once(stored: Gateway) -> None:
+    def call(script: str, **fields: Any) -> list[str]:
+        with ThreadPoolExecutor(10) as executor:
+            calls = [executor.submit(stored.call, script, fmt=1, **fields) for _ in range(10)]
+            return sorted(str(each.result()) for each in calls)
+
+    for number in range(2):
+        made = call("phones", add_group=1, name="Shop", num=17 + number)
+        assert made[:9] == ["0,-5"] * 9
+        assert made[9] != "0,-5"
+        template = {"sender": "Shop", "msg": f"Code {number} %d", "mts_srv": 1}
+        assert len(set(call("op_templates", add=1, **template))) == 1
+        sent = call("senders", send_code=1, sender=f"7916123456{number}")
+        assert sent == ["0,-10"] * 9 + ["OK"]
+        # Ten at once are no more tries than five in a row.
+        call("senders", check_code=1, sender=f"7916123456{number}", code="none")
+    assert stored.administer(_tries) == [5, 5]
+
+
+async def _tries(database: Database) -> list[int]:
+    async with database.read() as connection:
+        return list(await connection.scalars(select(sender_codes.c.tries)))
 
 
 # login, its main account, its kind (users.php, section 5), what it is paid at first.

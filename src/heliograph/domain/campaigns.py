@@ -36,6 +36,7 @@ __all__ = [
     "Chunk",
     "ChunkKind",
     "Repetition",
+    "Seen",
     "Source",
     "SourceKind",
     "api_status",
@@ -314,7 +315,7 @@ def divide_recipients(text: str, *, limit: int) -> Iterator[Source]:
     by piece, so that a million of them never are objects at once. Raises ValueError beyond `limit`
     recipients.
     """
-    seen = _Seen(min(sum(map(text.count, ",;\r\n")) + 1, limit + 1))
+    seen = Seen(min(sum(map(text.count, ",;\r\n")) + 1, limit + 1))
     groups: set[str] = set()
     lines: list[str] = []
     total = 0
@@ -332,7 +333,7 @@ def divide_recipients(text: str, *, limit: int) -> Iterator[Source]:
                 lines = []
             yield Source(kind=SourceKind.GROUP, count=0, content=group[1])
             continue
-        if not seen.add(_key_of(recipient)):
+        if not seen.add(recipient):
             continue
         total += 1
         if total > limit:
@@ -351,26 +352,37 @@ def _of_lines(lines: list[str]) -> Source:
 
 def _key_of(recipient: str) -> int:
     """A number of 64 bits for a recipient; that of a phone is the phone itself."""
-    number = normalise_recipient(recipient)
+    is_address = "@" in recipient or recipient[:1] == "#"  # which may be full of digits
+    number = None if is_address else normalise_recipient(recipient)
     if number is not None:
-        return int(number)
+        return int(number)  # never 0, which is no key
     # Two addresses of a million share one by a chance of one in ten millions.
     return hash(recipient) & 0xFFFF_FFFF_FFFF_FFFF | 1 << 63
 
 
-class _Seen:
-    """A set of at most `most` 64-bit numbers in one block of memory: 16 to 32 octets for each, a
-    third of what they would take as objects."""
+class Seen:
+    """A set of recipients in one block of memory: 16 to 32 octets for each, a third of what they
+    would take as objects."""
 
-    __slots__ = ("_mask", "_slots")
+    __slots__ = ("_count", "_mask", "_slots")
 
-    def __init__(self, most: int) -> None:
-        size = 1 << (2 * most).bit_length()
+    def __init__(self, expected: int = 0) -> None:
+        """`expected`: for how many there is room at first."""
+        size = 1 << (2 * expected + 2).bit_length()
+        self._count = 0
         self._mask = size - 1
         self._slots = array("Q", [0]) * size
 
-    def add(self, key: int) -> bool:
-        """Takes a number that is not 0; False: it was there."""
+    def add(self, recipient: str) -> bool:
+        """Takes a recipient as he was written; False: he was there."""
+        if 2 * self._count > self._mask:
+            self._grow()
+        if not self._put(_key_of(recipient)):
+            return False
+        self._count += 1
+        return True
+
+    def _put(self, key: int) -> bool:
         slots, mask = self._slots, self._mask
         at = key * 0x9E37_79B9_7F4A_7C15 >> 20 & mask
         while slots[at]:
@@ -379,3 +391,11 @@ class _Seen:
             at = at + 1 & mask
         slots[at] = key
         return True
+
+    def _grow(self) -> None:
+        keys, size = self._slots, 2 * len(self._slots)
+        self._mask = size - 1
+        self._slots = array("Q", [0]) * size
+        for key in keys:
+            if key:
+                self._put(key)

@@ -137,7 +137,9 @@ def plan_request(request: SendRequest, rules: Rules, now_ms: int) -> Plan | Refu
             sender = _choose_sender(request.sender, account, ready.type)
             plan = Plan(ready.type, sender, ready.text, ready.comment, [], dict(request.options))
         _draft_entry(plan, entry, ready, is_list=is_list, due_at=due_at, seen=seen)
-    if plan is None or not plan.drafts or len(plan.drafts) > rules.max_recipients:
+    if plan is None or not plan.drafts:
+        return Refusal.BAD_PARAMETERS
+    if len(plan.drafts) > rules.max_recipients and not request.campaign_id:
         return Refusal.BAD_PARAMETERS
     if request.spread is not None:  # before the allowed hours are looked at
         _spread_out(plan.drafts, request.spread, now_ms)
@@ -145,6 +147,7 @@ def plan_request(request: SendRequest, rules: Rules, now_ms: int) -> Plan | Refu
         judge(
             account.policy,
             plan.drafts,
+            recipient_count=max(len(plan.drafts), request.list_size),
             zone_minutes=account.timezone_minutes,
             zones_of=partial(_zones_of, rules.numbering),
             now_ms=now_ms,
@@ -278,7 +281,7 @@ def _price(plan: Plan, request: SendRequest, rules: Rules, now_ms: int) -> None:
     account, type = request.account, plan.type
     sender_refusal = _judge_sender(plan.sender, type, rules.senders)
     is_free = account.is_test or "internal" in request.options
-    black_list, is_mass = rules.black_list, len(plan.drafts) > 1
+    black_list, is_mass = rules.black_list, max(len(plan.drafts), request.list_size) > 1
     lookup = rules.numbering.lookup
     tariff = rules.plan
     for draft in plan.drafts:

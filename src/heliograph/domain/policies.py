@@ -111,16 +111,18 @@ def judge(
     policy: Policy,
     drafts: Sequence[Judged],
     *,
+    recipient_count: int,
     zone_minutes: int,
     zones_of: Callable[[str], Iterable[str]],
     now_ms: int,
 ) -> None:
     """Refuses and postpones recipients of one request as the policy says.
 
+    `recipient_count`: of the whole mailing, of which the request may be a part.
     `zone_minutes` is the account's zone, `zones_of` gives the IANA names of a number's zones, the
     likeliest first.
     """
-    is_mass = len(drafts) > MASS_RECIPIENTS
+    is_mass = recipient_count > MASS_RECIPIENTS
     is_closed = not policy.may_send or (is_mass and not policy.may_send_masses)
     home = zone_of("", zone_minutes)
     openings: dict[tuple[tzinfo, int], int] = {}

@@ -68,7 +68,8 @@ class SendRequest:
     instant (epoch ms, 0 = at once); without `time` only. A refusal among `late_refusals` is told to
     the owner by a receipt: the door itself answers that the message was taken. `campaign_id`: the
     mailing list that this is a portion of; such a request is no repetition of another one, and its
-    messages wait for their time until the list lets them go. `links`: short addresses that stand in
+    messages wait for their time until the list lets them go; `list_size`: how many recipients the
+    whole list has. `links`: short addresses that stand in
     the texts, with what they stand for; every recipient gets his own. `has_groups`: among the
     recipients are groups of contacts (`G17`).
     """
@@ -89,6 +90,7 @@ class SendRequest:
     due_at: int = 0
     late_refusals: frozenset[Refusal] = frozenset()
     campaign_id: int = 0
+    list_size: int = 0
     has_groups: bool = False
     links: dict[str, str] = field(default_factory=dict)
 

@@ -83,7 +83,7 @@ async def build_services(
         submit=submit,
         statuses=_statuses(base, engine),
         balances=Balances(base.database),
-        campaigns=_campaigns(base, engine, submit, records.groups),
+        campaigns=_campaigns(base, engine, submit, records),
         subclients=Subclients(
             database=base.database,
             directory=base.directory,
@@ -194,17 +194,18 @@ def _statuses(base: Foundation, engine: Engine) -> Statuses:
     )
 
 
-def _campaigns(base: Foundation, engine: Engine, submit: Submit, groups: Groups) -> Campaigns:
+def _campaigns(base: Foundation, engine: Engine, submit: Submit, records: _Records) -> Campaigns:
     return open_campaigns(
         base.config,
         database=base.database,
         journal=base.journal,
         directory=base.directory,
+        registers=records.registers,
         submit=submit,
         dispatch=engine.dispatch,
         tracker=base.tracker,
         books=base.books,
-        find_group=groups.find,
+        find_group=records.groups.find,
         written=engine.receipts.written,
         clock=base.clock,
     )

@@ -20,6 +20,7 @@ from heliograph.domain.campaigns import (
 from heliograph.domain.contacts import ContactKind, Group
 from heliograph.domain.messages import MessageType
 from heliograph.domain.requests import Entry, SendRequest, Spread
+from heliograph.storage.campaigns import read_files
 from heliograph.storage.contacts import list_addresses
 from heliograph.storage.database import Database
 
@@ -116,14 +117,20 @@ class CampaignOrders:
         place = str(last_id) if len(page) == SOURCE_RECIPIENTS else ""
         return [Entry(recipients, campaign.text)], len(page), place
 
-    def request(self, campaign: Campaign, account: Account, entries: list[Entry]) -> SendRequest:
+    async def request(
+        self, campaign: Campaign, account: Account, entries: list[Entry]
+    ) -> SendRequest:
         """The request for a portion of a campaign's run."""
         kept = campaign.order
         options = dict(kept["options"])
-        if "files" in options:
+        files = options.get("files", ())
+        if kept.get("has_files"):
+            async with self._database.read() as connection:
+                files = await read_files(connection, campaign.id)
+        if files:
             options["files"] = [
                 (name, content_type, base64.b64decode(content))
-                for name, content_type, content in options["files"]
+                for name, content_type, content in files
             ]
         spread = None
         if "spread" in kept:
@@ -151,4 +158,5 @@ class CampaignOrders:
             door=kept["door"],
             options=options,
             campaign_id=campaign.id,
+            list_size=campaign.recipient_count,
         )

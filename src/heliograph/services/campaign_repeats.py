@@ -8,7 +8,7 @@ what follows them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from heliograph.domain.campaigns import (
     MOBILE_TYPES,
@@ -78,11 +78,13 @@ class CampaignRepeats:
             MessageType.SMS if is_channel else loaded[0].submission.type,
             campaign.client_ref,
             _sender(campaign, loaded[0], is_channel=is_channel),
+            translit=campaign.order["translit"] if is_channel else 0,
             valid_ms=campaign.order["valid_ms"],
             max_parts=campaign.order["max_parts"],
             door=campaign.order["door"],
-            options={} if is_channel else loaded[0].submission.options or {},
+            options=_options(campaign, loaded[0], is_channel=is_channel),
             campaign_id=campaign.id,
+            list_size=campaign.recipient_count,
         )
         if not request.entries or not await self._send(job, request, kind, more):
             await self._journal.write(Row(more, now_ms=now_ms))  # nobody of them can be asked again
@@ -106,6 +108,13 @@ def _sender(campaign: Campaign, first: Message, *, is_channel: bool) -> str | No
     if is_channel and campaign.type is MessageType.EMAIL:
         return None
     return first.submission.sender
+
+
+def _options(campaign: Campaign, first: Message, *, is_channel: bool) -> dict[str, Any]:
+    """Of the options of the first channel only that of short links makes sense for an SMS."""
+    if not is_channel:
+        return first.submission.options or {}
+    return {k: value for k, value in campaign.order["options"].items() if k == "tinyurl"}
 
 
 def _entries(campaign: Campaign, loaded: list[Message], *, is_channel: bool) -> list[Entry]:

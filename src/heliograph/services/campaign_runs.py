@@ -17,6 +17,7 @@ from dataclasses import replace
 
 import structlog
 
+from heliograph.domain.accounts import Account
 from heliograph.domain.campaigns import (
     ACTIVE_STATES,
     MAX_LATE_MS,
@@ -26,13 +27,15 @@ from heliograph.domain.campaigns import (
     Chunk,
     ChunkKind,
     Repetition,
+    Seen,
     Source,
     next_run,
 )
-from heliograph.domain.messages import MessageState
+from heliograph.domain.messages import Message, MessageState
 from heliograph.domain.planning import Plan
 from heliograph.domain.policies import zone_of
-from heliograph.domain.refusals import Refusal
+from heliograph.domain.refusals import RECIPIENT_OUTCOMES, Refusal
+from heliograph.domain.requests import Entry as Recipients
 from heliograph.domain.requests import Refused, SendRequest, Submitted
 from heliograph.services.campaign_orders import CampaignOrders
 from heliograph.services.campaign_repeats import CampaignRepeats
@@ -40,6 +43,7 @@ from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.clockwork import release
 from heliograph.services.directory import Directory
 from heliograph.services.dispatch import Dispatch
+from heliograph.services.registers import Registers
 from heliograph.services.submit import Submit
 from heliograph.services.tracker import Tracker
 from heliograph.storage import campaigns as rows
@@ -53,6 +57,8 @@ __all__ = ["CampaignRuns", "Job"]
 _TICK_S = 0.25
 _POLL_S = 1.0
 _PAUSE_MS = 5_000
+# How long the others in the loop may have to wait for a look at many campaigns.
+_STINT_S = 0.002
 # Rows that may wait for the disk before portions are held back.
 _MAX_JOURNAL_ROWS = 20_000
 # Chunks counted in one turn of a campaign, and how long until one is counted again: the pause
@@ -69,9 +75,19 @@ _log = structlog.get_logger(__name__)
 
 
 class Job:
-    """A campaign with something to do. `chunks`: those that are not closed, by submission."""
+    """A campaign with something to do. `chunks`: those that are not closed, by submission. `seen`:
+    who got a message in this run, when the same people may come again; as it was in which run."""
 
-    __slots__ = ("campaign", "chunks", "looks", "paused_until", "source", "stopped", "waiters")
+    __slots__ = (
+        "campaign",
+        "chunks",
+        "looks",
+        "paused_until",
+        "seen",
+        "source",
+        "stopped",
+        "waiters",
+    )
 
     def __init__(self, campaign: Campaign) -> None:
         self.campaign = campaign
@@ -79,6 +95,7 @@ class Job:
         # submission id -> (when to count next, the pause before)
         self.looks: dict[int, tuple[int, int]] = {}
         self.source: tuple[int, Source | None] | None = None
+        self.seen: tuple[int, Seen | None] = (-1, None)
         self.stopped: set[int] = set()
         self.waiters: list[asyncio.Event] = []
         self.paused_until = 0
@@ -98,6 +115,7 @@ class CampaignRuns:
         database: Database,
         journal: Journal,
         directory: Directory,
+        registers: Registers,
         orders: CampaignOrders,
         submit: Submit,
         dispatch: Dispatch,
@@ -111,6 +129,7 @@ class CampaignRuns:
         self._database = database
         self._journal = journal
         self._directory = directory
+        self._registers = registers
         self._submit = submit
         self._dispatch = dispatch
         self._tracker = tracker
@@ -138,6 +157,10 @@ class CampaignRuns:
             for job in self._jobs.values()
             if job.campaign.state is CampaignState.LOADING
         )
+
+    def count(self, account_id: int) -> int:
+        """How many campaigns of an account have something to do."""
+        return sum(job.campaign.account_id == account_id for job in self._jobs.values())
 
     async def start(self) -> None:
         """Takes up what was left, and begins to work."""
@@ -186,8 +209,12 @@ class CampaignRuns:
         while True:
             is_busy = False
             await self._poll()
+            rested_at = time.perf_counter()
             for job in list(self._jobs.values()):
                 is_busy |= await self._turn(job)
+                if time.perf_counter() - rested_at > _STINT_S:  # most of many have nothing to do
+                    await asyncio.sleep(0)
+                    rested_at = time.perf_counter()
             if not is_busy:
                 self._wake.clear()
                 with contextlib.suppress(TimeoutError):
@@ -202,6 +229,7 @@ class CampaignRuns:
             did = await self._step(job)
         except Exception:
             _log.exception("a mailing list pauses", campaign=job.campaign.id)
+            job.seen = (-1, None)  # who was to get the portion that was not stored is in it
             job.paused_until = self._clock() + _PAUSE_MS
             return False
         if did:
@@ -213,7 +241,8 @@ class CampaignRuns:
         if campaign.state is CampaignState.STOPPING:
             return await self._stop_some(job)
         did = False
-        if campaign.state is CampaignState.WAITING and campaign.next_run_at <= now_ms:
+        is_due = campaign.state is CampaignState.WAITING and campaign.next_run_at <= now_ms
+        if is_due and self._sender(campaign) is not None:
             await self._begin_run(campaign, now_ms)
             did = True
         if campaign.state is CampaignState.LOADING:
@@ -244,6 +273,11 @@ class CampaignRuns:
             if states.get(job.campaign.id) is CampaignState.STOPPING:
                 job.campaign.state = CampaignState.STOPPING
 
+    def _sender(self, campaign: Campaign) -> Account | None:
+        """Who sends; None: he is blocked, and nothing of his lists goes out meanwhile."""
+        account = self._directory.still_acting(campaign.account_id, campaign.actor_id)
+        return None if account is None or account.is_blocked else account
+
     # --- messages ---------------------------------------------------------------------------------
 
     async def _begin_run(self, campaign: Campaign, now_ms: int) -> None:
@@ -272,8 +306,8 @@ class CampaignRuns:
     async def _make_some(self, job: Job) -> bool:
         """The next portion of a run becomes messages."""
         campaign = job.campaign
-        account = self._directory.still_acting(campaign.account_id, campaign.actor_id)
-        if account is None or account.is_blocked or self._journal.depth > _MAX_JOURNAL_ROWS:
+        account = self._sender(campaign)
+        if account is None or self._journal.depth > _MAX_JOURNAL_ROWS:
             return False
         if job.source is None or job.source[0] != campaign.seq:
             async with self._database.read() as connection:
@@ -282,16 +316,18 @@ class CampaignRuns:
         source = job.source[1]
         if source is None:
             await self._end_run(campaign)
+            job.seen = (-1, None)
             self._tell(job)
             return True
         entries, count, place = await self._orders.portion(account, campaign, source)
         seq = campaign.seq if place else campaign.seq + 1
         progress = (seq, place, campaign.position + count)
-        if not count:
+        entries = await self._leave_out_seen(job, entries)
+        if not entries:
             step = Entry({rows.ADVANCE_CAMPAIGNS: [(campaign.id, *progress)]}, now_ms=0)
             await self._journal.write(step)
         else:
-            request = self._orders.request(campaign, account, entries)
+            request = await self._orders.request(campaign, account, entries)
             more: BulkRows = {rows.ADVANCE_CAMPAIGNS: [(campaign.id, *progress)]}
             if not await self._send(job, request, ChunkKind.FIRST, more):
                 _log.warning("a portion was not made", campaign=campaign.id, seq=campaign.seq)
@@ -299,6 +335,27 @@ class CampaignRuns:
                 await self._journal.write(step)
         campaign.seq, campaign.place, campaign.position = progress
         return True
+
+    async def _leave_out_seen(self, job: Job, entries: list[Recipients]) -> list[Recipients]:
+        """The entries without those who got a message in this run already: of a list with groups,
+        as somebody may be in two of them."""
+        campaign = job.campaign
+        if job.seen[0] != campaign.run:
+            seen = None
+            async with self._database.read() as connection:
+                if await rows.may_repeat(connection, campaign.id):
+                    seen = Seen(campaign.recipient_count)
+                    async for recipient in rows.stream_recipients(
+                        connection, campaign.id, campaign.run
+                    ):
+                        seen.add(recipient)
+            job.seen = (campaign.run, seen)
+        known = job.seen[1]
+        if known is None:
+            return entries
+        for entry in entries:
+            entry.recipients = [each for each in entry.recipients if known.add(each)]
+        return [entry for entry in entries if entry.recipients]
 
     async def _end_run(self, campaign: Campaign) -> None:
         """All messages of a run are made: what comes next?"""
@@ -347,13 +404,15 @@ class CampaignRuns:
         """Messages that were held until now go out, a portion of one chunk."""
         now_ms = self._clock()
         chunk = next((c for c in job.chunks.values() if 0 < c.held_until <= now_ms), None)
-        if chunk is None:
+        account = self._sender(job.campaign)
+        if chunk is None or account is None:
             return False
         submission_id = chunk.submission_id
         async with self._database.read() as connection:
             ids = await rows.due_held(connection, submission_id, now_ms, SOURCE_RECIPIENTS)
             page = await load_messages(connection, ids)
             later = await rows.next_held(connection, submission_id, now_ms)
+        page = await self._end_unwanted(job.campaign, account, page)
         changes = Changes(now_ms)
         release(changes, page)
         held_until = now_ms if len(ids) == SOURCE_RECIPIENTS else later
@@ -365,6 +424,27 @@ class CampaignRuns:
         job.looks[submission_id] = (now_ms + _FIRST_LOOK_MS, _FIRST_LOOK_MS)
         self._dispatch.enqueue(page, is_bulk=True)
         return True
+
+    async def _end_unwanted(
+        self, campaign: Campaign, account: Account, page: list[Message]
+    ) -> list[Message]:
+        """Ends those whose life is over, after a long stop, and those to numbers that were put on
+        the black list meanwhile; the others."""
+        black_list = self._registers.black_list(account.id)
+        is_mass = campaign.recipient_count > 1
+        changes, left = Changes(self._clock()), []
+        for message in page:
+            if message.expires_at <= changes.now_ms:
+                self._books.end_message(changes, message, MessageState.EXPIRED, 6)
+            elif black_list and black_list.blocks(message.recipient, is_mass=is_mass):
+                self._books.end_message(
+                    changes, message, *RECIPIENT_OUTCOMES[Refusal.NUMBER_BLOCKED]
+                )
+            else:
+                left.append(message)
+        if not changes.is_empty:
+            self._written(changes, await self._journal.write(changes.entry(must_write=True)))
+        return left
 
     # --- counting ---------------------------------------------------------------------------------
 

@@ -34,6 +34,7 @@ from heliograph.services.campaign_runs import CampaignRuns
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.directory import Directory
 from heliograph.services.dispatch import Dispatch
+from heliograph.services.registers import Registers
 from heliograph.services.submit import Submit
 from heliograph.services.tracker import Tracker
 from heliograph.storage import campaigns as rows
@@ -54,6 +55,8 @@ _SMALL = 5_000
 _PATIENCE_S = 5.0
 # Chunks that are counted anew when somebody looks; those of larger lists are counted by the runs.
 _COUNTED_AT_ONCE = 10
+# Lists of an account that have not ended: all of them are in memory.
+_MAX_ACTIVE = 10_000
 # Files go with every portion of a list: what they may take in the database together.
 _MAX_FILE_BYTES = 256 << 20
 
@@ -91,6 +94,8 @@ class Campaigns:
     async def add(self, order: CampaignOrder) -> Ordered | Refused:
         """Takes an order. Its first run begins at once, at the time of the request or, when it is
         repeated, on the first of its days."""
+        if self.runs.count(order.request.account.id) >= _MAX_ACTIVE:
+            return Refused(Refusal.NOT_SAVED, reason="the account has too many lists")
         try:
             campaign = await self._compose(order)
         except ValueError:
@@ -104,6 +109,7 @@ class Campaigns:
         except ValueError as error:
             await self._forget(campaign)
             return Refused(Refusal.BAD_PARAMETERS, reason=str(error))
+        campaign.order = rows.without_files(campaign.order)
         self.runs.take(campaign)
         if campaign.state is CampaignState.LOADING and campaign.recipient_count <= _SMALL:
             await self.runs.settled(campaign.id, _PATIENCE_S)
@@ -278,7 +284,7 @@ class Campaigns:
         made of it."""
         cost = 0
         async for entries in self._portions(request.account, campaign, source):
-            tried = self._orders.request(campaign, request.account, entries)
+            tried = await self._orders.request(campaign, request.account, entries)
             outcome = await self._submit.estimate(tried)
             if isinstance(outcome, Refused):
                 if outcome.refusal in (Refusal.BAD_PARAMETERS, Refusal.BAD_DATE):
@@ -320,6 +326,7 @@ def open_campaigns(
     database: Database,
     journal: Journal,
     directory: Directory,
+    registers: Registers,
     submit: Submit,
     dispatch: Dispatch,
     tracker: Tracker,
@@ -334,6 +341,7 @@ def open_campaigns(
         database=database,
         journal=journal,
         directory=directory,
+        registers=registers,
         orders=orders,
         submit=submit,
         dispatch=dispatch,

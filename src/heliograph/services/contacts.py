@@ -37,6 +37,7 @@ from heliograph.storage import (
 )
 from heliograph.storage.contacts import AddressTaken
 from heliograph.storage.database import Database
+from heliograph.storage.turns import Turn, take_turn
 
 __all__ = ["Contacts", "Groups"]
 
@@ -255,6 +256,7 @@ class Contacts:
         """A new group; its id. The short number must be free."""
         await self.groups(account, kind)  # the default groups come first
         async with self._database.write() as connection:
+            await take_turn(connection, Turn.GROUPS, account.id)
             if await contact_groups.count_groups(connection, account.id, kind) >= _MAX_GROUPS:
                 return Refusal.NOT_SAVED
             if number and await contact_groups.has_number(connection, account.id, kind, number):
@@ -269,6 +271,7 @@ class Contacts:
         """Changes `name` and `number` of a group."""
         number = changes.get("number")
         async with self._database.write() as connection:
+            await take_turn(connection, Turn.GROUPS, account.id)
             if number and await contact_groups.has_number(
                 connection, account.id, kind, number, except_id=group_id
             ):

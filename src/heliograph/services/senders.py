@@ -25,6 +25,7 @@ from heliograph.storage import beginnings
 from heliograph.storage import senders as rows
 from heliograph.storage.database import Database
 from heliograph.storage.senders import Code, Sender
+from heliograph.storage.turns import Turn, take_turn
 
 __all__ = ["CODE_LIFE_MS", "Sender", "SenderData", "SenderDocument", "SenderQuery", "Senders"]
 
@@ -32,6 +33,8 @@ CODE_LIFE_MS = 8 * 3_600_000
 # Four digits are guessed in ten thousand tries; five leave one chance in two thousand.
 _MAX_TRIES = 5
 _MAX_DOCUMENTS = 10
+# Codes to different numbers within the life of a code: nobody pays for them.
+_MAX_CODES = 100
 _TEXTS = {"ru": "Код подтверждения: {}", "en": "Confirmation code: {}"}
 
 
@@ -104,7 +107,8 @@ class Senders:
     async def add(
         self, account: Account, name: str, data: SenderData, *, is_mail: bool = False
     ) -> Sender | Refusal:
-        """Registers a name; one that is there already comes back as it is."""
+        """Registers a name. One that is there already gets what the request says about it, and its
+        state stays."""
         kind = kind_of_sender(name, is_mail=is_mail)
         if kind is None:
             return Refusal.BAD_PARAMETERS
@@ -118,7 +122,12 @@ class Senders:
         async with self._database.write() as connection:
             known = await rows.find_sender(connection, account.id, name=name)
             if known is not None:
-                return known
+                refusal = None
+                if data != SenderData():
+                    refusal = await self._describe(connection, known, data, now_ms)
+                if refusal is not None:
+                    await connection.rollback()
+                return refusal or known
             if await rows.count_senders(connection, account.id) >= MAX_SENDERS:
                 return Refusal.NOT_SAVED
             id = await rows.put_sender(
@@ -171,13 +180,7 @@ class Senders:
             known = await rows.find_sender(connection, account.id, name=name, id=id)
             if known is None:
                 return Refusal.NOT_FOUND
-            changes = dict(data.wishes)
-            if data.comment is not None:
-                changes["comment"] = data.comment
-            if data.owner is not None:
-                changes["owner"] = data.owner
-            await rows.change_sender(connection, known, changes=changes, now_ms=now_ms)
-            refusal = await self._attach(connection, known, data, now_ms)
+            refusal = await self._describe(connection, known, data, now_ms)
             if refusal is not None:
                 await connection.rollback()
             return refusal
@@ -195,7 +198,8 @@ class Senders:
     async def send_code(self, account: Account, number: str, *, site: str = "") -> Refusal | None:
         """Sends a code to a number, once in eight hours; the name is registered if it was not.
 
-        BAD_NUMBER: it is none. DUPLICATE: a code was sent. NO_ROUTE: it can not be delivered.
+        BAD_NUMBER: it is none. DUPLICATE: a code was sent, or a hundred to other numbers.
+        NO_ROUTE: it can not be delivered.
         """
         recipient = normalise_recipient(number)
         if recipient is None:
@@ -209,8 +213,12 @@ class Senders:
         code = Code(code=f"{secrets.randbelow(10_000):04d}", tries=0, sent_at=now_ms)
         # Before it is sent: two requests at once must not send two.
         async with self._database.write() as connection:
+            await take_turn(connection, Turn.CODES, account.id)
+            since_ms = now_ms - CODE_LIFE_MS
             earlier = await rows.find_code(connection, account.id, recipient)
-            if earlier is not None and now_ms - earlier.sent_at < CODE_LIFE_MS:
+            if earlier is not None and earlier.sent_at > since_ms:
+                return Refusal.DUPLICATE
+            if await rows.count_codes(connection, account.id, since_ms) >= _MAX_CODES:
                 return Refusal.DUPLICATE
             await rows.store_code(connection, account.id, recipient, code=code)
         text = _TEXTS.get(account.language, _TEXTS["en"]).format(code.code)
@@ -235,6 +243,7 @@ class Senders:
             return Refusal.BAD_NUMBER
         now_ms = self._clock()
         async with self._database.write() as connection:
+            await take_turn(connection, Turn.CODES, account.id)
             known = await rows.find_sender(connection, account.id, name=recipient)
             if known is None:
                 return Refusal.NOT_FOUND
@@ -253,6 +262,18 @@ class Senders:
             await rows.set_sender_state(connection, known.id, SenderState.ACTIVE, now_ms=now_ms)
         await self._registers.refresh()
         return None
+
+    async def _describe(
+        self, connection: AsyncConnection, sender: Sender, data: SenderData, now_ms: int
+    ) -> Refusal | None:
+        """What a request says about a name that is there."""
+        changes = dict(data.wishes)
+        if data.comment is not None:
+            changes["comment"] = data.comment
+        if data.owner is not None:
+            changes["owner"] = data.owner
+        await rows.change_sender(connection, sender, changes=changes, now_ms=now_ms)
+        return await self._attach(connection, sender, data, now_ms)
 
     async def _attach(
         self, connection: AsyncConnection, sender: Sender, data: SenderData, now_ms: int

@@ -12,6 +12,7 @@ from heliograph.services.registers import Registers
 from heliograph.storage import templates as rows
 from heliograph.storage.database import Database
 from heliograph.storage.templates import MessageTemplate, OperatorTemplate
+from heliograph.storage.turns import Turn, take_turn
 
 __all__ = ["MessageTemplate", "OperatorTemplate", "Templates"]
 
@@ -78,6 +79,7 @@ class Templates:
             return Refusal.BAD_PARAMETERS
         state = TemplateState.REVIEWED if self._is_moderated else TemplateState.ACCEPTED
         async with self._database.write() as connection:
+            await take_turn(connection, Turn.TEMPLATES, account.id)
             found = await rows.find_operator_templates(
                 connection, account.id, sender=sender, text=text
             )

@@ -6,7 +6,7 @@ exactly after the last portion that was written.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -52,16 +52,20 @@ __all__ = [
     "list_views",
     "load_active",
     "load_campaigns",
+    "may_repeat",
     "next_held",
     "open_chunks",
     "open_messages",
     "order_stop",
+    "read_files",
     "read_source",
     "remove_orphans",
     "remove_sources",
     "source_row",
+    "stream_recipients",
     "tally",
     "unreached",
+    "without_files",
 ]
 
 INSERT_CAMPAIGNS = bulk_insert(campaigns)
@@ -101,6 +105,8 @@ _TAKEN_BACK = (int(_S.DELETED), int(_S.STOPPED))
 _ACTIVE: ColumnElement[bool] = literal_column("campaigns.state < 10")
 _OPEN: ColumnElement[bool] = literal_column("campaign_chunks.is_closed = 0")
 _EIGHT: ColumnElement[int] = literal_column("8")
+_SEEN = [column for column in campaigns.c if column is not campaigns.c.order]
+_LOADED_AT_ONCE = 8
 
 
 def campaign_row(c: Campaign) -> tuple[object, ...]:
@@ -175,7 +181,26 @@ async def load_active(connection: AsyncConnection) -> list[Campaign]:
     ids = set((await connection.scalars(select(campaigns.c.id).where(_ACTIVE))).all())
     open_ones = select(campaign_chunks.c.campaign_id).where(_OPEN).distinct()
     ids.update((await connection.scalars(open_ones)).all())
-    return await load_campaigns(connection, ids)
+    found, left = [], sorted(ids)
+    while left:  # a few at a time: files are read with them, and left out then
+        found += await load_campaigns(connection, left[:_LOADED_AT_ONCE])
+        del left[:_LOADED_AT_ONCE]
+    return found
+
+
+async def read_files(connection: AsyncConnection, campaign_id: int) -> list[list[str]]:
+    """The files of a campaign: (name, type, content in base64)."""
+    text = await connection.scalar(select(campaigns.c.order).where(campaigns.c.id == campaign_id))
+    found: list[list[str]] = msgspec.json.decode(text or "{}").get("options", {}).get("files", [])
+    return found
+
+
+def without_files(order: dict[str, Any]) -> dict[str, Any]:
+    """An order as it is held in memory: its files may be large, and it may wait for long."""
+    if "files" not in order["options"]:
+        return order
+    options = {name: value for name, value in order["options"].items() if name != "files"}
+    return {**order, "options": options, "has_files": True}
 
 
 async def active_states(connection: AsyncConnection) -> dict[int, CampaignState]:
@@ -208,8 +233,9 @@ async def list_views(
     is_active: bool = False,
     with_deleted: bool = False,
 ) -> list[CampaignView]:
-    """Campaigns as their owners see them, newest `limit`, oldest of them first."""
-    query = select(campaigns).order_by(campaigns.c.id.desc()).limit(limit)
+    """Campaigns as their owners see them, newest `limit`, oldest of them first. Their orders are
+    not read."""
+    query = select(*_SEEN).order_by(campaigns.c.id.desc()).limit(limit)
     if account_id is not None:
         query = query.where(campaigns.c.account_id == account_id)
     if id is not None:
@@ -272,7 +298,7 @@ def _campaign(row: Any) -> Campaign:
     fields["repetition"] = Repetition(fields["repetition"])
     fields["state"] = CampaignState(fields["state"])
     fields["is_deleted"] = bool(fields["is_deleted"])
-    fields["order"] = msgspec.json.decode(fields["order"])
+    fields["order"] = without_files(msgspec.json.decode(fields["order"])) if "order" in row else {}
     return Campaign(**fields)
 
 
@@ -288,6 +314,15 @@ async def read_source(connection: AsyncConnection, campaign_id: int, seq: int) -
         )
     ).first()
     return None if row is None else Source(kind=SourceKind(row[0]), count=row[1], content=row[2])
+
+
+async def may_repeat(connection: AsyncConnection, campaign_id: int) -> bool:
+    """Whether somebody may be in two sources of a campaign: in a group, and elsewhere."""
+    c = campaign_sources.c
+    groups = func.sum(case((c.kind == int(SourceKind.GROUP), 1), else_=0))
+    counted = select(func.count(), groups).where(c.campaign_id == campaign_id)
+    sources, in_groups = (await connection.execute(counted)).one()
+    return sources > 1 and bool(in_groups)
 
 
 async def remove_sources(connection: AsyncConnection, campaign_id: int, limit: int) -> int:
@@ -330,6 +365,21 @@ async def open_chunks(connection: AsyncConnection, campaign_id: int) -> list[Chu
         fields["is_closed"] = bool(fields["is_closed"])
         found.append(Chunk(**fields))
     return found
+
+
+async def stream_recipients(
+    connection: AsyncConnection, campaign_id: int, run: int
+) -> AsyncIterator[str]:
+    """Who has a message of a run, numbers with their plus."""
+    c, m = campaign_chunks.c, messages.c
+    chunks = select(c.submission_id).where(
+        c.campaign_id == campaign_id, c.run == run, c.kind == int(ChunkKind.FIRST)
+    )
+    for submission_id in (await connection.scalars(chunks)).all():
+        for recipient in await connection.scalars(
+            select(m.recipient).where(m.submission_id == submission_id)
+        ):
+            yield f"+{recipient}" if recipient.isdigit() else recipient
 
 
 async def due_held(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import text, update
+from sqlalchemy import exists, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.storage.schema import messages, submissions
@@ -39,11 +39,14 @@ async def hide_page(
             .where(among(connection, messages.c.id, ended))
             .values(is_deleted=1, own_text=None)
         )
-        # All messages of a submission are of one moment.
+        # Of those that wait for their time the text is still needed: the last one takes it away.
         calls = sorted({row.submission_id for row in found if row.final_at})
+        is_needed = exists().where(
+            messages.c.submission_id == submissions.c.id, messages.c.final_at == 0
+        )
         await connection.execute(
             update(submissions)
-            .where(among(connection, submissions.c.id, calls))
+            .where(among(connection, submissions.c.id, calls), ~is_needed)
             .values(text="", comment="")
         )
     if not found:

@@ -32,6 +32,7 @@ __all__ = [
     "active_names",
     "add_document",
     "change_sender",
+    "count_codes",
     "count_senders",
     "delete_sender",
     "documents_of",
@@ -280,6 +281,14 @@ async def read_document(
         )
     )
     return content
+
+
+async def count_codes(connection: AsyncConnection, account_id: int, since_ms: int) -> int:
+    """To how many numbers the account had codes sent since a moment."""
+    counted = select(func.count()).where(
+        sender_codes.c.account_id == account_id, sender_codes.c.sent_at > since_ms
+    )
+    return int(await connection.scalar(counted) or 0)
 
 
 async def find_code(connection: AsyncConnection, account_id: int, number: str) -> Code | None:

@@ -14,6 +14,7 @@ from heliograph.domain.campaigns import (
     Campaign,
     CampaignState,
     Repetition,
+    Seen,
     Source,
     SourceKind,
     api_status,
@@ -171,6 +172,18 @@ def test_too_many_recipients() -> None:
         list(divide_recipients("1,2,3,4", limit=3))
     assert recipients(list(divide_recipients("1,2,3", limit=3))) == ["1", "2", "3"]
     assert list(divide_recipients(" ,;\n", limit=3)) == []
+
+
+def test_addresses_full_of_digits_are_no_numbers() -> None:
+    given = ["79161234567@example.com", "79161234567@example.org", "#9161234567", "79161234567"]
+    assert recipients(list(divide_recipients(",".join(given), limit=10))) == given
+
+
+def test_more_recipients_than_were_expected_are_told_apart() -> None:
+    seen = Seen()
+    numbers = [str(79160000000 + n) for n in range(5000)]
+    assert all(map(seen.add, numbers))
+    assert not any(map(seen.add, numbers))
 
 
 @pytest.mark.parametrize(

@@ -3,102 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy import text
-from tests.unit.services.rig import PuppetConnector, Rig, open_rig
+from tests.unit.services.lists import Lists, open_lists, phones
+from tests.unit.services.rig import PuppetConnector, open_rig
 
 from heliograph.connectors.base import OutcomeKind
 from heliograph.domain.campaigns import (
     SOURCE_RECIPIENTS,
     CampaignOrder,
     CampaignState,
-    CampaignView,
     Repetition,
-    divide_recipients,
 )
-from heliograph.domain.messages import MessageState, MessageType
+from heliograph.domain.messages import MessageType
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Entry, Refused, SendRequest, Spread
 from heliograph.gateways.http.jobs import _divide_entries
 from heliograph.runtime import now_ms
-from heliograph.services.campaigns import Campaigns, Ordered
+from heliograph.services.campaigns import Ordered
 
 HOUR_MS = 3_600_000
-
-
-def phones(count: int, first: int = 79160000000) -> list[str]:
-    return [str(first + n) for n in range(count)]
-
-
-class Lists:
-    """Mailing lists of the rig's account."""
-
-    def __init__(self, rig: Rig, puppet: PuppetConnector) -> None:
-        self.rig = rig
-        self.puppet = puppet
-
-    @property
-    def campaigns(self) -> Campaigns:
-        return self.rig.runtime.services.campaigns
-
-    async def try_add(self, to: str, text: str = "hello", **fields: Any) -> Ordered | Refused:
-        order = {
-            name: fields.pop(name)
-            for name in ("repetition", "max_runs", "text2", "sender2", "repeats", "wants_cost")
-            if name in fields
-        }
-        request = SendRequest(self.rig.account, [Entry([], text)], **fields)
-        sources = divide_recipients(to, limit=1_000_000)
-        return await self.campaigns.add(
-            CampaignOrder(request=request, sources=sources, name="test", **order)
-        )
-
-    async def add(self, to: str, text: str = "hello", **fields: Any) -> int:
-        ordered = await self.try_add(to, text, **fields)
-        assert isinstance(ordered, Ordered), ordered
-        return ordered.id
-
-    async def view(self, id: int) -> CampaignView:
-        found = await self.campaigns.find(self.rig.account, id)
-        assert found is not None
-        return found
-
-    async def until(self, id: int, holds: Callable[[CampaignView], object]) -> CampaignView:
-        ends = time.monotonic() + 30
-        while time.monotonic() < ends:
-            view = await self.view(id)
-            if holds(view):
-                return view
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"it did not happen: {view}")
-
-    async def deliver(self, *recipients: str, err: int = 0) -> None:
-        """Delivers what the puppet has taken; those to `recipients` fail."""
-        tracker = self.rig.runtime.engine.receipts._tracker
-        parts = [p for m in list(tracker.live.values()) for p in m.parts if p.external_id]
-        for part in parts:
-            state = MessageState.DELIVERED
-            if part.message.recipient in recipients:
-                state = MessageState.UNDELIVERABLE
-            await self.puppet.tell(self.puppet.receipt(part.external_id, state=state, err=err))
-
-    async def audited(self) -> None:
-        report = await self.rig.audit()
-        assert report.is_exact, report
-
-
-@asynccontextmanager
-async def open_lists(folder: Path, *settings: str, **rig: Any) -> AsyncIterator[Lists]:
-    async with open_rig(folder, *settings, **{"balance": 10**11, **rig}) as opened:
-        puppet = PuppetConnector(1, window=100_000)
-        await opened.attach(puppet)
-        yield Lists(opened, puppet)
 
 
 @pytest.fixture
@@ -269,6 +198,41 @@ async def test_orders_that_are_refused(
     assert isinstance(outcome, Refused)
     assert outcome.refusal is refusal
     assert await lists.campaigns.find_all(lists.rig.account) == []
+
+
+async def test_files_wait_on_disk(lists: Lists) -> None:
+    """Lists that wait for their runs are in memory; what they carry may be large."""
+    files = [("a.txt", "text/plain", b"content")]
+    id = await lists.add(
+        "one@example.com",
+        type=MessageType.EMAIL,
+        sender="me@example.com",
+        options={"subject": "s", "files": files},
+        repetition=Repetition.HOURLY,
+    )
+    await lists.until(id, lambda v: v.status == -1)
+    job = lists.campaigns.runs._jobs[id]
+    assert b"content" not in msgspec.json.encode(job.campaign.order)
+    assert "files" not in job.campaign.order["options"]
+    job.campaign.next_run_at = now_ms()
+    await lists.until(id, lambda v: v.campaign.run == 2 and v.status == -1)
+    sent = lists.rig.runtime.engine.receipts._tracker.live.values()
+    assert [message.submission.options["files"] for message in sent] == [files, files]
+
+
+async def test_lists_that_wait_are_not_too_many(
+    lists: Lists, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heliograph.services.campaigns._MAX_ACTIVE", 1)
+    id = await lists.add(phones(1)[0], repetition=Repetition.HOURLY)
+    refused = await lists.try_add(phones(1)[0])
+    assert isinstance(refused, Refused)
+    assert refused.refusal is Refusal.NOT_SAVED
+    assert await lists.campaigns.cancel(lists.rig.account, id)
+    await lists.rig.until(lambda: not lists.puppet.sent)
+    await lists.deliver()
+    await lists.rig.until(lambda: not lists.campaigns.runs._jobs)
+    await lists.add(phones(1)[0])
 
 
 async def test_too_many_recipients(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import text
 from tests.unit.services.rig import PHONE, PuppetConnector, open_rig
 
+from heliograph.domain.requests import Spread
 from heliograph.runtime import now_ms
 from heliograph.services import administration
 from heliograph.services.retention import Retention
@@ -53,3 +54,30 @@ async def test_old_messages_are_hidden_and_their_texts_emptied(tmp_path: Path) -
         await puppet.tell(puppet.receipt(str(parts[0].id)))
         await retention.work()
         assert (await rig.status(sent[0].client_ref, PHONE)).status == -3
+
+
+async def test_a_text_stays_while_somebody_waits_for_it(tmp_path: Path) -> None:
+    """The first portion of a mailing is old before the last one goes out."""
+    async with open_rig(tmp_path) as rig:
+        puppet = PuppetConnector(0)
+        await rig.attach(puppet)
+        database = rig.runtime.database
+        await administration.change_settings(database, "shop", {"ktm": "1"})
+        await rig.runtime.directory.refresh_if_changed()
+        two = f"{PHONE},79161234568"
+        spread = Spread(period_ms=4 * DAY_MS, step_ms=2 * DAY_MS)
+        sent = await rig.send(two, text="for both", spread=spread)
+        await rig.until(lambda: puppet.texts == ["for both"])
+        await rig.reach(sent.client_ref, 0)
+        part = next(iter(rig.runtime.engine.receipts._tracker.live.values())).parts[0]
+        await puppet.tell(puppet.receipt(part.external_id))
+        retention = Retention(
+            database=database,
+            directory=rig.runtime.directory,
+            clock=lambda: now_ms() + 2 * DAY_MS,
+        )
+        await retention.work()
+        assert (await rig.status(sent.client_ref, PHONE)).status == -3
+        async with database.write() as connection:
+            await connection.execute(text("UPDATE messages SET due_at = 1 WHERE due_at > 0"))
+        await rig.until(lambda: puppet.texts == ["for both", "for both"])

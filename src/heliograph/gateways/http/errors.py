@@ -83,6 +83,7 @@ ERRORS: dict[str, dict[Refusal, tuple[int, str]]] = {
     "jobs": _READING
     | {
         Refusal.NOT_FOUND: (3, "record not found"),
+        Refusal.NOT_SAVED: (3, "save error"),
         Refusal.BAD_DATE: _SEND[Refusal.BAD_DATE],
     },
     "get": _READING | {Refusal.NOT_FOUND: (3, "record not found")},

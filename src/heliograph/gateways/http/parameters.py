@@ -103,7 +103,10 @@ def _read_json(raw: dict[str, str], body: bytes, default: Charset, *, is_whole: 
     except (msgspec.DecodeError, ValueError, RecursionError):
         is_whole = False
     charset = find_charset(fields.get("charset", ""), default)
-    return Parameters(fields, fields, charset=charset, is_whole=is_whole)
+    raw = fields
+    if any("\0" in value for value in raw.values()):
+        fields = {name: value.replace("\0", "") for name, value in raw.items()}
+    return Parameters(raw, fields, charset=charset, is_whole=is_whole)
 
 
 def _text_of(name: str, value: Any) -> str | None:
@@ -116,7 +119,7 @@ def _text_of(name: str, value: Any) -> str | None:
         case None:
             return None
         case str():
-            return value.removeprefix("\0")
+            return value
         case bool():
             return "1" if value else "0"
         case int():

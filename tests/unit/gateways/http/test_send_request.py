@@ -255,3 +255,12 @@ def test_groups_are_left_to_the_services() -> None:
     assert build({"phones": "79991111111,g17"}).has_groups
     assert build({"list": "G1:text"}).has_groups
     assert not build({"phones": "79991111111", "mes": "G17"}).has_groups
+
+
+def test_zero_bytes_are_dropped_but_in_octets() -> None:
+    body = rb'{"phones": "79991234567", "mes": "\u0000o\u0000ne", "id": "a\u0000"}'
+    request = build_request(ALEX, read_parameters(b"", body, is_rest=True))
+    assert (request.entries[0].text, request.client_ref) == ("one", "a")
+    body = rb'{"phones": "79991234567", "mes": "\u0000o\u0000ne", "bin": 1}'
+    request = build_request(ALEX, read_parameters(b"", body, is_rest=True))
+    assert bytes.fromhex(request.entries[0].text) == b"\0o\0ne"

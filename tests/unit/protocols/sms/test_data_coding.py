@@ -188,6 +188,14 @@ def test_parts_are_joined_before_they_are_decoded() -> None:
     assert decode_parts([]) == ""
 
 
+@pytest.mark.parametrize(
+    ("payload", "data_coding", "text"),
+    [("one\0".encode("utf-16-be"), 8, "one"), (b"o\0ne", 3, "one"), (b"one\0", 0, "one@")],
+)
+def test_zero_octets_are_no_characters(payload: bytes, data_coding: int, text: str) -> None:
+    assert decode_text(payload, data_coding) == text
+
+
 def test_no_octets_make_it_fail() -> None:
     for data_coding in range(256):
         for payload in (
