@@ -9,6 +9,7 @@ import re
 import zlib
 from datetime import date, timedelta
 
+from heliograph.domain.lists import split_recipients
 from heliograph.domain.messages import MessageType
 from heliograph.domain.numbering import normalise_recipient
 from heliograph.domain.refusals import Refusal
@@ -60,12 +61,13 @@ _LINE = (
 
 
 def _read_number(text: str, *, default: int, most: int) -> int:
-    """A whole number from 1; above `most` it is `most`. Raises ValueError."""
+    """A whole number; above `most` it is `most`. Programs that always send all parameters write 0
+    for what they do not want to say. Raises ValueError."""
     if not text:
         return default
-    if not _WHOLE.fullmatch(text) or int(text) == 0:
-        raise ValueError("not a number above zero")
-    return min(int(text), most)
+    if not _WHOLE.fullmatch(text):
+        raise ValueError("not a whole number")
+    return min(int(text) or default, most)
 
 
 def _read_period(fields: dict[str, str], today: date) -> tuple[date, date]:
@@ -80,7 +82,7 @@ def _read_period(fields: dict[str, str], today: date) -> tuple[date, date]:
 
 
 def _read_recipients(fields: dict[str, str], name: str) -> list[str]:
-    given = [each for each in map(str.strip, fields.get(name, "").split(",")) if each]
+    given = split_recipients(fields.get(name, ""))
     if len(given) > MAX_NUMBERS:
         raise ValueError("too many numbers")
     if name == "email":
@@ -157,8 +159,7 @@ async def list_answers(call: Call) -> Reply:
     history = call.services.data.history
     try:
         hours = _read_number(fields.get("hour", ""), default=0, most=MAX_HOURS)
-        after = fields.get("after_id", "")
-        after_id = 0 if after in ("", "0") else _read_number(after, default=0, most=10**18)
+        after_id = _read_number(fields.get("after_id", ""), default=0, most=10**18)
         limit = _read_number(fields.get("cnt", ""), default=MAX_ANSWERS, most=MAX_ANSWERS)
     except ValueError:
         return call.refuse(Refusal.BAD_PARAMETERS)

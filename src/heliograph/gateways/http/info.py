@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import date
 
+from heliograph.domain.lists import split_recipients
 from heliograph.domain.refusals import Refusal
 from heliograph.gateways.http.calls import Call, Document, Reply
 from heliograph.gateways.http.dates import parse_day
@@ -26,7 +27,7 @@ async def info(call: Call) -> Reply:
     if refusal is not None:
         return call.refuse(refusal)
     text = call.fields.get("phone", "")
-    phones = [each for each in map(str.strip, text.split(",")) if each]
+    phones = split_recipients(text)
     if not (
         is_true(call.fields.get("get_operator", ""))
         and call.parameters.is_whole
@@ -41,7 +42,8 @@ async def info(call: Call) -> Reply:
     if call.fmt == Format.TEXT:
         # A client cuts the line at its commas and counts.
         records = [{name: str(v).replace(", ", " ") for name, v in r.items()} for r in records]
-    if "," in text or call.fmt in (Format.TEXT, Format.NUMBERS):
+    # A comma behind a single number asks for a list, as in status.php.
+    if "," in text or len(phones) > 1 or call.fmt in (Format.TEXT, Format.NUMBERS):
         return Reply(write_list(call.fmt, records, item="info"))
     record = {name: value for name, value in records[0].items() if name != "phone"}
     return Reply(write_record(call.fmt, record, root="info"))
