@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from heliograph.cli.output import ExitCode, Failure
+from heliograph.cli.output import WANTS_JSON, ExitCode, Failure
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +24,7 @@ __all__ = [
     "AMOUNT",
     "MESSAGE_TYPE",
     "Installation",
+    "done_option",
     "json_option",
     "numbers_option",
     "with_installation",
@@ -141,6 +142,17 @@ def with_installation(command: Command) -> Command:
 def json_option(command: Command) -> Command:
     """Adds --json."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def done_option(command: Command) -> Command:
+    """Adds --json to a command that does something and says so by `print_done`."""
+    return click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=lambda context, _, is_on: context.meta.update({WANTS_JSON: is_on}),
+        help="Print JSON.",
+    )(command)
 
 
 def numbers_option(command: Command) -> Command:

@@ -67,16 +67,19 @@ class Arrivals:
         ids: Ids,
         books: Bookkeeping,
         written: Callable[[Changes, JournalEntry], None],
+        wake_sessions: Callable[[int], None],
         numbers: list[str],
         clock: Callable[[], int],
     ) -> None:
-        """`numbers`: those that people are told to call."""
+        """`wake_sessions(account_id)`: something for them has come to disk by itself. `numbers`:
+        those that people are told to call."""
         self._database = database
         self._journal = journal
         self._directory = directory
         self._ids = ids
         self._books = books
         self._written = written
+        self._wake_sessions = wake_sessions
         self._numbers = numbers
         self._clock = clock
         self._submit: Submit | None = None
@@ -164,6 +167,7 @@ class Arrivals:
                 if each.kind == "call":
                     self.hear_call(each.source, each.destination)
                 else:
+                    self._wake_sessions(each.account_id)
                     self.hear_message(each.account_id, each.source, each.destination, each.text)
 
     async def _work(self) -> None:
@@ -207,7 +211,9 @@ class Arrivals:
         settings = account.settings
         note = f"{source} -> {destination}: {text}"
         phone = settings.get("phone2") or settings.get("phone")
-        if account.is_on("fl[8]") and phone and normalise_recipient(phone) != source:
+        # Not to who has written, and not to the number itself, which would pass it on for ever.
+        ends = (source, destination)
+        if account.is_on("fl[8]") and phone and normalise_recipient(phone) not in ends:
             await self._send(account, phone, note)
         mail = settings.get("email2") or settings.get("email")
         if account.is_on("fl[9]") and mail:

@@ -66,10 +66,12 @@ def open_data(
     books: Bookkeeping,
     tracker: Tracker,
     written: Callable[[Changes, Entry], None],
+    wake_sessions: Callable[[int], None],
     http_address: Callable[[], str],
     clock: Callable[[], int],
 ) -> DataServices:
-    """Builds them. `http_address()`: of the HTTP door, once it is open, without a last slash."""
+    """Builds them. `wake_sessions`: see Arrivals. `http_address()`: of the HTTP door, once it is
+    open, without a last slash."""
     links = ShortLinks(
         database=database,
         journal=journal,
@@ -106,6 +108,7 @@ def open_data(
             ids=ids,
             books=books,
             written=written,
+            wake_sessions=wake_sessions,
             numbers=config.calls.numbers,
             clock=clock,
         ),

@@ -13,6 +13,7 @@ from heliograph.storage.schema import service_numbers
 __all__ = [
     "ServiceNumber",
     "due_rentals",
+    "find_number",
     "free_number",
     "list_numbers",
     "offer_number",
@@ -51,12 +52,18 @@ async def list_numbers(connection: AsyncConnection, account_id: int) -> list[Ser
     return [_make(row) for row in rows]
 
 
+async def find_number(connection: AsyncConnection, number: str) -> ServiceNumber | None:
+    """A number with its owner and rent."""
+    row = (
+        await connection.execute(select(service_numbers).where(service_numbers.c.number == number))
+    ).one_or_none()
+    return None if row is None else _make(row)
+
+
 async def offer_number(connection: AsyncConnection, number: str, rent_micros: int) -> bool:
     """Lets a number be rented, or changes the rent of such a one; False: the operator has given it
     to an account."""
-    known = (
-        await connection.execute(select(service_numbers).where(service_numbers.c.number == number))
-    ).one_or_none()
+    known = await find_number(connection, number)
     if known is not None and known.account_id and not known.paid_until:
         return False
     if known is None:

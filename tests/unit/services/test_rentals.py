@@ -46,7 +46,7 @@ async def test_months(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert await rentals.rent(rig.account, NUMBERS[1], is_ending=True) is None
         april = "2026-04-01T00:00:00+03:00"
         assert await mine() == {NUMBERS[0]: april, NUMBERS[1]: april}
-        assert rig.runtime.directory.owner_of_number(NUMBERS[0]) == rig.account.id
+        assert rig.runtime.directory.service_number(NUMBERS[0])[1] == rig.account.id
 
         now[0] = moment(31, 3, 23)
         await rentals.prolong()
@@ -56,7 +56,7 @@ async def test_months(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         await rentals.prolong()
         assert await mine() == {NUMBERS[0]: "2026-05-01T00:00:00+03:00"}
         assert await rig.balance() == 1_490_000_000
-        assert rig.runtime.directory.owner_of_number(NUMBERS[1]) == 0
+        assert rig.runtime.directory.service_number(NUMBERS[1])[1] == 0
 
         # Four more months are paid for, and the fifth is not.
         for month in range(5, 10):
