@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from heliograph.cli.options import MESSAGE_TYPE, Installation, json_option, with_installation
-from heliograph.cli.output import ExitCode, Failure, print_json, print_table
+from heliograph.cli.options import (
+    MESSAGE_TYPE,
+    Installation,
+    done_option,
+    json_option,
+    with_installation,
+)
+from heliograph.cli.output import ExitCode, Failure, print_done, print_json, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,6 +41,7 @@ def contact() -> None:
 @click.argument("login")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--group", "groups", type=int, multiple=True, help="Id of a group to put them into.")
+@done_option
 @with_installation
 def import_contacts(
     place: Installation, login: str, file: Path, *, groups: tuple[int, ...]
@@ -74,7 +81,8 @@ def import_contacts(
     if not isinstance(outcome, int) and (counted[0] or outcome is Refusal.NOT_FOUND):
         raise Failure("no such group, or not one line with an address; nothing was stored")
     skipped = f", {counted[1]} without a valid address left out" if counted[1] else ""
-    click.echo(f"{counted[0] - counted[1]} lines imported{skipped}")
+    stored = counted[0] - counted[1]
+    print_done(f"{stored} lines imported{skipped}", imported=stored, skipped=counted[1])
 
 
 def _open(file: Path) -> Any:
@@ -173,6 +181,7 @@ def list_tasks(place: Installation, login: str, *, as_json: bool) -> None:
 @click.option("--sender", default="", help="Sender name.")
 @click.option("--failure", default="", help="Text with {NAME}, {HOST}, {INFO}.")
 @click.option("--recovery", default="", help="Text of `ok=1`.")
+@done_option
 @with_installation
 def set_task(place: Installation, login: str, id: int, *, type_: int, **options: Any) -> None:
     """Set up the task group ID of the account LOGIN, instead of what it was.
@@ -208,12 +217,13 @@ def set_task(place: Installation, login: str, id: int, *, type_: int, **options:
         await tasks.put_task(connection, account.id, made)
 
     place.write(store)
-    click.echo(f"task group {id} of {login} is set up")
+    print_done(f"task group {id} of {login} is set up", account=login, id=id)
 
 
 @task.command("remove")
 @click.argument("login")
 @click.argument("id", type=int)
+@done_option
 @with_installation
 def remove_task(place: Installation, login: str, id: int) -> None:
     """Remove the task group ID of the account LOGIN.
@@ -230,4 +240,4 @@ def remove_task(place: Installation, login: str, id: int) -> None:
 
     if not place.write(store):
         raise Failure(f"{login} has no task group {id}; see heliograph task list {login}")
-    click.echo(f"task group {id} of {login} is removed")
+    print_done(f"task group {id} of {login} is removed", account=login, id=id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -9,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from heliograph.storage.accounts import find_account
+from heliograph.storage.database import Database, sqlite_url
+from heliograph.storage.rentals import take_number
 
 Ask = Callable[..., Any]
 
@@ -197,8 +202,33 @@ def test_imported_prefixes_and_ported_numbers(run: Ask, ask: Ask, tmp_path: Path
 
 
 def test_service_numbers(run: Ask, ask: Ask) -> None:
-    run("numbering", "assign", "4444", "shop")
+    assert ask("numbering", "assign", "4444", "shop") == {"number": "4444", "account": "shop"}
     assert ask("account", "show", "shop")["service_numbers"] == ["4444"]
     run("numbering", "release", "4444")
     assert ask("account", "show", "shop")["service_numbers"] == []
     assert "nobody" in run("numbering", "release", "4444", code=1).stderr
+    # However it is written, it is the same number.
+    run("numbering", "assign", "+7 958 000-00-01", "shop")
+    assert ask("account", "show", "shop")["service_numbers"] == ["79580000001"]
+    assert ask("numbering", "release", "79580000001") == {"number": "79580000001"}
+
+
+def test_a_rented_number_is_not_given_away(run: Ask, ask: Ask, data: Path) -> None:
+    run("account", "create", "renter", "--password", "Secret-123")
+    offered = ask("numbering", "offer", "+79580000001", "300")
+    assert offered == {"number": "79580000001", "rent": "300.00"}
+    assert "amount" in run("numbering", "offer", "79580000001", "much", code=2).stderr
+
+    async def rent() -> None:
+        database = Database(sqlite_url(data))
+        async with database.write() as connection:
+            renter = await find_account(connection, "renter")
+            given = {"account_id": renter.id, "paid_until": 2 * 10**12, "is_ending": False}
+            assert await take_number(connection, "79580000001", **given)
+        await database.close()
+
+    asyncio.run(rent())
+    done = run("numbering", "assign", "79580000001", "shop", code=1)
+    assert "rented by another account" in done.stderr
+    run("numbering", "release", "79580000001")
+    run("numbering", "assign", "79580000001", "shop")
