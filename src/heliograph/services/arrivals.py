@@ -36,7 +36,7 @@ from heliograph.storage.database import Database
 from heliograph.storage.journal import Entry as JournalEntry
 from heliograph.storage.journal import Journal
 
-__all__ = ["WAIT_MS", "Arrivals", "is_passed_on"]
+__all__ = ["WAIT_MS", "Arrivals"]
 
 # Status and balance reference, section 3: a waiting request lives five minutes.
 WAIT_MS = 5 * 60_000
@@ -50,7 +50,7 @@ _MAX_WAITING = 10_000
 _log = structlog.get_logger(__name__)
 
 
-def is_passed_on(account: Account) -> bool:
+def _is_passed_on(account: Account) -> bool:
     """Whether the account's settings say that something follows when somebody writes to it."""
     return bool(account.settings.get("answ") or account.is_on("fl[8]") or account.is_on("fl[9]"))
 
@@ -133,7 +133,7 @@ class Arrivals:
     def hear_message(self, account_id: int, source: str, destination: str, text: str) -> None:
         """A message to a number of the account has been stored."""
         account = self._directory.account_by_id(account_id)
-        if account is not None and is_passed_on(account):
+        if account is not None and _is_passed_on(account):
             self._take("incoming", account_id, source, destination, text)
 
     def hear_call(self, source: str, destination: str) -> None:
@@ -155,6 +155,8 @@ class Arrivals:
                     found = await take_arrivals(connection, is_peek=True)
                 if not found:
                     continue
+                if any(each.kind != "call" for each in found):
+                    await self._ids.pass_by(found[-1].id)
                 async with self._database.write() as connection:
                     found = await take_arrivals(connection)
                 failed = False

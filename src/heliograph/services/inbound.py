@@ -13,7 +13,6 @@ from sqlalchemy import insert
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.events import MOSCOW_MINUTES, CallEnd, OutboxEvent, incoming_payload
-from heliograph.services.arrivals import is_passed_on
 from heliograph.storage import counters
 from heliograph.storage.calls import add_arrival
 from heliograph.storage.database import Database
@@ -50,16 +49,16 @@ async def receive(
             "received_at": now_ms,
         }
         await connection.execute(insert(incoming).values(row))
-        if is_passed_on(account) or by_session:
-            await add_arrival(
-                connection,
-                "incoming",
-                account_id=account.id,
-                source=source,
-                destination=destination,
-                text=text,
-                at=now_ms,
-            )
+        # Also when nothing follows: the server's ids go on after this one.
+        await add_arrival(
+            connection,
+            "incoming",
+            account_id=account.id,
+            source=source,
+            destination=destination,
+            text=text,
+            at=now_ms,
+        )
         if by_session or account.is_told_incoming:
             event = OutboxEvent(
                 id=incoming_id + 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from tests.unit.services.rig import PHONE, PuppetConnector, Rig, open_rig
@@ -9,7 +10,9 @@ from tests.unit.services.rig import PHONE, PuppetConnector, Rig, open_rig
 from heliograph.connectors.base import Incoming
 from heliograph.runtime import now_ms
 from heliograph.services import administration
-from heliograph.storage.incoming import list_incoming
+from heliograph.services.inbound import receive
+from heliograph.storage.calls import take_arrivals
+from heliograph.storage.incoming import IncomingQuery, list_incoming, read_incoming
 from heliograph.storage.numbering import assign_number
 
 NUMBER = "79580000001"
@@ -54,3 +57,32 @@ async def test_nothing_is_passed_on_to_the_number_itself(tmp_path: Path) -> None
         await hear(rig, NUMBER, text="Again")
         await rig.until(lambda: len(connector.texts) == 2)
         assert connector.sent_to == [PHONE, "79161110000"]
+
+
+async def test_whoever_reads_on_misses_nothing(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        await own(rig)
+        await hear(rig, NUMBER, text="first")
+        by_hand = await receive(
+            rig.runtime.database,
+            rig.account,
+            source=PHONE,
+            destination=NUMBER,
+            text="by hand",
+            now_ms=now_ms(),
+        )
+
+        async def are_taken() -> bool:
+            async with rig.runtime.database.read() as connection:
+                return not await take_arrivals(connection, is_peek=True)
+
+        for _ in range(1_500):
+            if await are_taken():
+                break
+            await asyncio.sleep(0.02)
+        await hear(rig, NUMBER, text="second")
+        async with rig.runtime.database.read() as connection:
+            found = await read_incoming(
+                connection, rig.account.id, IncomingQuery(after_id=by_hand - 1)
+            )
+        assert [each.text for each in found] == ["by hand", "second"]
