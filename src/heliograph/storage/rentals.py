@@ -39,14 +39,14 @@ class ServiceNumber:
 
 
 async def list_numbers(connection: AsyncConnection, account_id: int) -> list[ServiceNumber]:
-    """An account's numbers and those that it could rent, in order; at most a thousand."""
+    """An account's numbers, then those that it could rent, in order; at most a thousand."""
     rows = await connection.execute(
         select(service_numbers)
         .where(
             (service_numbers.c.account_id == account_id)
             | ((service_numbers.c.account_id == 0) & (service_numbers.c.rent_micros > 0))
         )
-        .order_by(service_numbers.c.number)
+        .order_by(service_numbers.c.account_id.desc(), service_numbers.c.number)
         .limit(_LARGEST_LIST)
     )
     return [_make(row) for row in rows]
