@@ -15,6 +15,7 @@ gateways that answer each other would never stop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import structlog
@@ -46,6 +47,8 @@ _DAY_MS = 24 * _HOUR_MS
 _PER_PHONE_A_DAY = 10
 _POLL_S = 0.7
 _MAX_WAITING = 10_000
+# How long a stop waits for what has come in before it.
+_DRAIN_S = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -99,7 +102,11 @@ class Arrivals:
         ]
 
     async def stop(self) -> None:
-        """Ends it. What waits in memory is not passed on any more; it is stored all the same."""
+        """Passes on what waits, as far as that takes no longer than some seconds, and ends it. To
+        be called when nothing more comes in; all of it is stored anyway."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S if self._tasks else 0):
+                await self._waiting.join()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -182,6 +189,8 @@ class Arrivals:
                     await self._pass_on(account, source, destination, text)
             except Exception:
                 _log.exception("an arrival was not passed on", kind=kind)
+            finally:
+                self._waiting.task_done()
 
     async def _confirm(self, source: str, destination: str, at_ms: int) -> None:
         phone = normalise_recipient(source) or source

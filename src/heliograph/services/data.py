@@ -28,7 +28,7 @@ __all__ = ["DataServices", "open_data"]
 @dataclass(slots=True, kw_only=True)
 class DataServices:
     """The use cases of the data scripts. Those that work by themselves do from `start` to
-    `stop`."""
+    `stop`; arrivals are stopped by themselves, when nothing more can come in."""
 
     history: History
     summaries: Summaries
@@ -50,7 +50,6 @@ class DataServices:
     async def stop(self) -> None:
         """Ends it, and writes what is in memory only."""
         await self.notices.stop()
-        await self.arrivals.stop()
         await self.documents.stop()
         await self.rentals.stop()
         await self.short_links.stop()

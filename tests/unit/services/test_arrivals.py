@@ -12,6 +12,7 @@ from heliograph.runtime import now_ms
 from heliograph.services import administration
 from heliograph.services.inbound import receive
 from heliograph.storage.calls import take_arrivals
+from heliograph.storage.history import Period
 from heliograph.storage.incoming import IncomingQuery, list_incoming, read_incoming
 from heliograph.storage.numbering import assign_number
 
@@ -86,3 +87,19 @@ async def test_whoever_reads_on_misses_nothing(tmp_path: Path) -> None:
                 connection, rig.account.id, IncomingQuery(after_id=by_hand - 1)
             )
         assert [each.text for each in found] == ["by hand", "second"]
+
+
+async def test_a_stop_passes_on_what_has_come(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        await own(rig, **{"fl[8]": "1", "phone": "79161110000"})
+        messages = [
+            Incoming(source=PHONE, destination=NUMBER, text=f"{n}", received_at=now_ms())
+            for n in range(30)
+        ]
+        stored: list[bool] = []
+        rig.runtime.engine.receipts.report_incoming(1, messages, stored.append)
+        await rig.until(lambda: stored)
+    async with open_rig(tmp_path) as rig:
+        whole_day = Period(now_ms() - 86_400_000, now_ms() + 86_400_000)
+        sent = await rig.runtime.services.data.history.sent(rig.account, whole_day, limit=100)
+    assert len(sent) == 30
