@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from tests.harness.gateway import PASSWORD, Gateway, wait_for
@@ -255,6 +256,18 @@ def test_ported_numbers(tmp_path: Any) -> None:
             return str(answer["mnc"])
 
         wait_for(lambda: operator() == "20")
+
+        # Several pages of them come as one.
+        many = [(f"7916200{n:04}", "25002") for n in range(4_500)]
+        table.write_text("\n".join(["Phone;mccmnc", *map(";".join, many), ""]))
+        gateway.cli("numbering", "import", str(table), "--ported")
+        assert gateway.get(query) == table.read_bytes()
+        found = gateway.call("get_mnp", login="reader", date=today())
+        assert [tuple(each.values()) for each in found[2:]] == many
+        lines = gateway.call("get_mnp", fmt=1, login="reader", date=today()).split("\n")
+        assert lines[3:] == [";".join(row) for row in many]
+        xml = ElementTree.fromstring(gateway.call("get_mnp", fmt=2, login="reader", date=today()))
+        assert [tuple(child.text for child in each) for each in xml[2:]] == many
     finally:
         gateway.stop()
 
