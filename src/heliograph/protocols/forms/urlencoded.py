@@ -74,8 +74,8 @@ def decode_fields(raw: dict[str, str], charset: Charset) -> dict[str, str]:
     """Texts of the raw views in `charset`; `raw` itself when there is nothing to do. Names stay as
     they are: no parameter of the API has a letter outside of ASCII in its name.
 
-    A zero byte in front of a value is dropped: old PHP clients with curl put one before a value
-    that begins with `@`.
+    Zero bytes are dropped: no parameter means one, PostgreSQL can not hold them, and old PHP
+    clients with curl put one before a value that begins with `@`.
     """
     everything = "".join(raw.values())
     if everything.isascii() and "\0" not in everything:
@@ -83,7 +83,7 @@ def decode_fields(raw: dict[str, str], charset: Charset) -> dict[str, str]:
     fields = raw.copy()
     for name, value in raw.items():
         text = value if value.isascii() else charset.decode(value.encode("latin-1"))
-        fields[name] = text[1:] if text[:1] == "\0" else text
+        fields[name] = text.replace("\0", "")
     return fields
 
 

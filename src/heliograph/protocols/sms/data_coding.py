@@ -199,14 +199,16 @@ def decode_text(
 
     Binary codings are shown as Latin-1. Claims are checked against the octets: UTF-8 under the
     default alphabet, and UTF-16LE, UTF-8 or Windows-1251 under UCS-2, are recognised when the
-    claimed reading makes no sense.
+    claimed reading makes no sense. Zeros, which some programs end their texts with, are no letters.
     """
     codec = _SMPP_CODINGS[data_coding & 0xFF].codec
     if codec == "default":
-        return _decode_default(payload, default_alphabet, table)
-    if codec == "utf-16-be":
-        return _decode_ucs2(payload)
-    return payload.decode(codec or "latin-1", "replace")
+        text = _decode_default(payload, default_alphabet, table)
+    elif codec == "utf-16-be":
+        text = _decode_ucs2(payload)
+    else:
+        text = payload.decode(codec or "latin-1", "replace")
+    return text.replace("\0", "")
 
 
 def decode_parts(

@@ -44,7 +44,7 @@ def parse(data: bytes, charset: Charset = UTF_8) -> dict[str, str]:
         (b"mes=%D0%9F%d1%80", {"mes": "Пр"}),
         (b"mes=%D0", {"mes": "\ufffd"}),
         (b"mes=%00@name", {"mes": "@name"}),
-        (b"mes=%00%00x", {"mes": "\0x"}),
+        (b"mes=%00%00x%00y", {"mes": "xy"}),
         (b"fl[29]=1&fl%5B30%5D=0&fl[31]", {"fl[29]": "1", "fl[30]": "0", "fl[31]": "1"}),
     ],
 )
@@ -82,7 +82,7 @@ def test_fields_above_the_limit_are_left_out_and_told() -> None:
 @given(st.dictionaries(st.text(st.characters(max_codepoint=127), min_size=1), st.text()))
 def test_reads_what_the_standard_library_writes(fields: dict[str, str]) -> None:
     fields = {name: value.encode("utf-8", "ignore").decode() for name, value in fields.items()}
-    expected = {name: value.removeprefix("\0") for name, value in fields.items()}
+    expected = {name: value.replace("\0", "") for name, value in fields.items()}
     assert parse(urlencode(fields).encode()) == expected
 
 
