@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import click
 
 from heliograph.cli.options import (
     MESSAGE_TYPE,
+    ROW_ID,
     Installation,
     done_option,
     json_option,
@@ -40,7 +41,9 @@ def contact() -> None:
 @contact.command("import")
 @click.argument("login")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--group", "groups", type=int, multiple=True, help="Id of a group to put them into.")
+@click.option(
+    "--group", "groups", type=ROW_ID, multiple=True, help="Id of a group to put them into."
+)
 @done_option
 @with_installation
 def import_contacts(
@@ -70,7 +73,7 @@ def import_contacts(
             account = await find_account(connection, login)
         with _open(file) as source:
             reader = csv.DictReader(source)
-            columns = reader.fieldnames or []
+            columns = _read_columns(file, reader)
             kind = ContactKind.MAIL if "mail" in columns else ContactKind.PHONE
             address = "mail" if kind is ContactKind.MAIL else "phone"
             rows = _rows(file, reader, address, counted=counted)
@@ -91,6 +94,13 @@ def _open(file: Path) -> Any:
     except OSError as error:
         reason = error.strerror or error
         raise Failure(f"{file} can not be read: {reason}", ExitCode.USAGE) from None
+
+
+def _read_columns(file: Path, reader: csv.DictReader[str]) -> Sequence[str]:
+    try:
+        return reader.fieldnames or []
+    except (ValueError, csv.Error) as error:  # a ValueError: other bytes than UTF-8
+        raise Failure(f"{file}, line 1: {error}") from None
 
 
 def _rows(
@@ -222,7 +232,7 @@ def set_task(place: Installation, login: str, id: int, *, type_: int, **options:
 
 @task.command("remove")
 @click.argument("login")
-@click.argument("id", type=int)
+@click.argument("id", type=ROW_ID)
 @done_option
 @with_installation
 def remove_task(place: Installation, login: str, id: int) -> None:

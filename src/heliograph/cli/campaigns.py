@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from heliograph.cli.options import Installation, done_option, json_option, with_installation
+from heliograph.cli.options import ROW_ID, Installation, done_option, json_option, with_installation
 from heliograph.cli.output import (
     Failure,
     print_done,
@@ -76,7 +76,7 @@ def list_all(
 
 
 @campaign.command("show")
-@click.argument("campaign_id", metavar="ID", type=int)
+@click.argument("campaign_id", metavar="ID", type=ROW_ID)
 @click.option("--text", "with_text", is_flag=True, help="Show the text; it is hidden otherwise.")
 @json_option
 @with_installation
@@ -97,7 +97,7 @@ def show(place: Installation, campaign_id: int, *, with_text: bool, as_json: boo
 
 
 @campaign.command("cancel")
-@click.argument("campaign_id", metavar="ID", type=int)
+@click.argument("campaign_id", metavar="ID", type=ROW_ID)
 @done_option
 @with_installation
 def cancel(place: Installation, campaign_id: int) -> None:

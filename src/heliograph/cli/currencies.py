@@ -88,7 +88,7 @@ def list_rates(place: Installation, *, as_json: bool) -> None:
 
 
 @currency.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--replace", is_flag=True, help="Forget the rates that are not in the file.")
 @done_option
 @with_installation
@@ -99,7 +99,14 @@ def import_rates(place: Installation, file: Path, *, replace: bool) -> None:
     Example:
       heliograph currency import rates.csv --replace
     """
-    rates = _parse(file.read_text(encoding="utf-8-sig"))
+    from heliograph.cli.numbering import read_text
+
+    try:
+        rates = _parse(read_text(file))
+    except csv.Error as error:
+        raise Failure(f"{file} is not CSV: {error}") from None
+    if not rates:
+        raise Failure(f"there is no rate in {file}")
     _store(place, rates, replace=replace)
     print_done(f"{len(rates)} rates imported", imported=len(rates))
 
@@ -135,6 +142,8 @@ def _parse(text: str) -> dict[str, int]:
         if not cells or (line == 1 and cells[0].strip().lower() == "code"):
             continue
         try:
+            if len(cells) != 2:
+                raise ValueError("it has to be a code and a rate")
             code, rate = (cell.strip() for cell in cells)
             rates[check_currency(code)] = parse_micros(rate)
         except ValueError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from heliograph.cli.options import Installation, done_option, json_option, with_installation
+from heliograph.cli.options import ROW_ID, Installation, done_option, json_option, with_installation
 from heliograph.cli.output import Failure, print_done, print_json, print_table
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def show(place: Installation, login: str, *, limit: int, as_json: bool) -> None:
 
 @documents.command("correct")
 @click.argument("login")
-@click.argument("document_id", metavar="ID", type=int)
+@click.argument("document_id", metavar="ID", type=ROW_ID)
 @done_option
 @with_installation
 def correct(place: Installation, login: str, document_id: int) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from heliograph.cli.options import Installation, done_option, json_option, with_installation
+from heliograph.cli.options import ROW_ID, Installation, done_option, json_option, with_installation
 from heliograph.cli.output import (
     Failure,
     print_done,
@@ -88,7 +88,7 @@ def list_keys(place: Installation, login: str, *, as_json: bool) -> None:
 
 @key.command("disable")
 @click.argument("login")
-@click.argument("key_id", metavar="ID", type=int)
+@click.argument("key_id", metavar="ID", type=ROW_ID)
 @done_option
 @with_installation
 def disable_key(place: Installation, login: str, key_id: int) -> None:

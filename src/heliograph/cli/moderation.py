@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from heliograph.cli.options import Installation, done_option, json_option, with_installation
+from heliograph.cli.options import ROW_ID, Installation, done_option, json_option, with_installation
 from heliograph.cli.output import (
     Failure,
     print_done,
@@ -252,7 +252,7 @@ def list_texts(place: Installation, *, shows_all: bool, as_json: bool) -> None:
 
 
 @template.command("approve")
-@click.argument("id", type=int)
+@click.argument("id", type=ROW_ID)
 @done_option
 @with_installation
 def approve_text(place: Installation, id: int) -> None:
@@ -269,7 +269,7 @@ def approve_text(place: Installation, id: int) -> None:
 
 
 @template.command("reject")
-@click.argument("id", type=int)
+@click.argument("id", type=ROW_ID)
 @done_option
 @with_installation
 def reject_text(place: Installation, id: int) -> None:

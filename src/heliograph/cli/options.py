@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AMOUNT",
     "MESSAGE_TYPE",
+    "ROW_ID",
     "Installation",
     "done_option",
     "json_option",
@@ -195,4 +196,6 @@ class _MessageType(click.ParamType[int]):
 
 
 AMOUNT = _Amount()
+# The id of a row: what a database can hold.
+ROW_ID = click.IntRange(1, 2**63 - 1)
 MESSAGE_TYPE = _MessageType()

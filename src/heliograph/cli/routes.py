@@ -9,6 +9,7 @@ import click
 
 from heliograph.cli.options import (
     MESSAGE_TYPE,
+    ROW_ID,
     Installation,
     done_option,
     json_option,
@@ -138,7 +139,7 @@ def list_all(place: Installation, *, as_json: bool) -> None:
 
 
 @route.command("remove")
-@click.argument("route_id", metavar="ID", type=int)
+@click.argument("route_id", metavar="ID", type=ROW_ID)
 @done_option
 @with_installation
 def remove(place: Installation, route_id: int) -> None:

@@ -232,3 +232,50 @@ def test_a_rented_number_is_not_given_away(run: Ask, ask: Ask, data: Path) -> No
     assert "rented by another account" in done.stderr
     run("numbering", "release", "79580000001")
     run("numbering", "assign", "79580000001", "shop")
+
+
+IMPORTS = {
+    "prefixes": ("numbering", "import"),
+    "ported": ("numbering", "import", "--ported"),
+    "rates": ("currency", "import", "--replace"),
+    "tariff": ("tariff", "import"),
+    "contacts": ("contact", "import", "shop"),
+}
+BAD_FILES = {
+    "empty": b"",
+    "bytes": "имя;цена".encode("cp1251"),
+    "huge": b"a," + b"9" * 200_000,
+    "words": b"one,two,three,four\n",
+}
+
+
+@pytest.mark.parametrize("content", BAD_FILES.values(), ids=BAD_FILES)
+@pytest.mark.parametrize("command", IMPORTS.values(), ids=IMPORTS)
+def test_files_that_are_not_taken(
+    run: Ask, tmp_path: Path, command: tuple[str, ...], content: bytes
+) -> None:
+    file = tmp_path / "file.csv"
+    file.write_bytes(content)
+    done = run(*command, str(file), code=1)
+    assert done.stderr.splitlines()[-1].startswith("Error: ")
+    assert isinstance(done.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("route", "remove"),
+        ("documents", "correct", "shop"),
+        ("account", "key", "disable", "shop"),
+        ("campaign", "cancel"),
+        ("callbacks", "show"),
+        ("callbacks", "replay"),
+        ("template", "approve"),
+        ("task", "remove", "shop"),
+    ],
+)
+def test_ids_that_nothing_can_have(run: Ask, command: tuple[str, ...]) -> None:
+    done = run(*command, "9" * 30, code=2)
+    assert "not in the range" in done.stderr
+    done = run(*command, "987654321", code=1)
+    assert isinstance(done.exception, SystemExit)
