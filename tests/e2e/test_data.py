@@ -92,6 +92,7 @@ def test_history_by_number_and_page(gateway: Gateway, reader: str) -> None:
     mails = get(gateway, get_messages=1, format=8)
     assert [(m["phone"], m["format"], m["type"]) for m in mails] == [("ann@example.com", 8, 8)]
     assert get(gateway, get_messages=1, format=8, email="ann@example.com") == mails
+    assert get(gateway, get_messages=1, email="ann@example.com") == mails
     assert get(gateway, get_message=1, cnt=1) == first[:1]
     # Programs that always send all parameters write 0 for none; some part numbers as in sending.
     assert get(gateway, get_messages=1, cnt=0, prev_id=0) == first + second

@@ -96,7 +96,8 @@ async def list_messages(call: Call) -> Reply:
     """`get_messages=1`: messages of a period, newest first."""
     fields, zone = call.fields, call.settings.zone
     history = call.services.data.history
-    mails = fields.get("format", "0") == "8"
+    # Who asks for an address means mail, also without saying so.
+    mails = fields.get("format", "8" if fields.get("email") else "0") == "8"
     try:
         start, end = _read_period(fields, day_of(history.now_ms(), zone))
         limit = _read_number(fields.get("cnt", ""), default=DEFAULT_MESSAGES, most=MAX_MESSAGES)
