@@ -13,7 +13,16 @@ from tests.contract.rows import NOW, Books, final, finals, ids_of
 from heliograph.domain.accounts import AccountKind
 from heliograph.domain.messages import MessageState
 from heliograph.domain.subclients import MAX_DEPTH
-from heliograph.storage import accounts, currencies, deltas, ledger, schema, subclients, totals
+from heliograph.storage import (
+    accounts,
+    currencies,
+    deltas,
+    ledger,
+    schema,
+    subclients,
+    summaries,
+    totals,
+)
 from heliograph.storage.accounts import LoginTaken
 from heliograph.storage.journal import Entry
 from heliograph.storage.ledger import NotCovered
@@ -409,3 +418,29 @@ async def test_what_was_paid_in(books: Books) -> None:
         paid = await totals.paid_in(connection, main, span_ms=(NOW, NOW + 1), is_electronic=False)
     assert sum(amount for _, _, amount in paid) == 97
     assert {(id, code) for id, code, _ in paid} == {(child, "RUR")}
+
+
+async def test_what_was_paid_in_keeps_its_currency(books: Books) -> None:
+    await set_rates(books, RUR=MICROS, USD=80 * MICROS, EUR=90 * MICROS)
+    main = await books.account("main")
+    child = await below(books, "child", main, AccountKind.OWN)
+    ids = (main, child)
+    async with books.database.write() as connection:
+        for step, currency in enumerate(("RUR", "USD", "EUR")):
+            now_ms = NOW + step * 10
+            for id in ids:
+                if step:
+                    await subclients.change_money(connection, id, now_ms=now_ms, currency=currency)
+                await ledger.pay(connection, id, (step + 1) * MICROS, now_ms=now_ms + 1)
+    async with books.database.read() as connection:
+        for span, expected in (
+            ((NOW, NOW + 100), {"RUR": 1, "USD": 2, "EUR": 3}),
+            ((NOW, NOW + 12), {"RUR": 1, "USD": 2}),
+            ((NOW + 11, NOW + 12), {"USD": 2}),
+            ((NOW + 12, NOW + 100), {"EUR": 3}),
+            ((NOW - 100, NOW), {}),
+        ):
+            mine = await summaries.paid_to(connection, main, currency="EUR", span_ms=span)
+            assert {code: micros // MICROS for code, micros in mine} == expected
+            theirs = await totals.paid_in(connection, main, span_ms=span, is_electronic=False)
+            assert {code: micros // MICROS for _, code, micros in theirs} == expected

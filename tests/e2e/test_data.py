@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
-from tests.harness.gateway import Gateway, wait_for
+from tests.harness.gateway import PASSWORD, Gateway, wait_for
 
 MOSCOW = timezone(timedelta(hours=3))
 PHONE = "79031110001"
@@ -91,7 +92,11 @@ def test_history_by_number_and_page(gateway: Gateway, reader: str) -> None:
     mails = get(gateway, get_messages=1, format=8)
     assert [(m["phone"], m["format"], m["type"]) for m in mails] == [("ann@example.com", 8, 8)]
     assert get(gateway, get_messages=1, format=8, email="ann@example.com") == mails
+    assert get(gateway, get_messages=1, email="ann@example.com") == mails
     assert get(gateway, get_message=1, cnt=1) == first[:1]
+    # Programs that always send all parameters write 0 for none; some part numbers as in sending.
+    assert get(gateway, get_messages=1, cnt=0, prev_id=0) == first + second
+    assert get(gateway, get_messages=1, phone="79031110001;79031110002") == several
 
 
 @pytest.mark.parametrize(
@@ -131,6 +136,7 @@ def test_incoming_messages(gateway: Gateway, reader: str) -> None:
     assert get(gateway, get_answers=1, after_id=found[0]["id"]) == found[1:]
     assert get(gateway, get_answers=1, after_id=found[0]["id"], cnt=1) == found[1:2]
     assert get(gateway, get_answers=1, hour=1, to_phone="4441") == found[1:2]
+    assert get(gateway, get_answers=1, hour=0, after_id=0, cnt=0) == found
     text = get(gateway, 0, get_answers=1).split("\n")
     sent = found[0]["sent"]
     assert text[0] == (
@@ -177,6 +183,18 @@ def test_prices(gateway: Gateway, reader: str) -> None:
     assert get(gateway, 2, get_price=1).startswith("<list>\n<zone>\n<zone>0</zone>\n")
 
 
+def test_who_is_sold_nothing(gateway: Gateway, reader: str) -> None:
+    gateway.cli("tariff", "create", "nothing")
+    gateway.cli("account", "create", "unsold", "--password", PASSWORD, "--plan", "nothing")
+    gateway.settle()
+    answers = [gateway.call("get", fmt=fmt, login="unsold", get_price=1) for fmt in range(4)]
+    assert answers[:2] == ["ERROR = 3 (record not found)", "0,-3"]  # a body is never empty
+    assert answers[2] == "<list>\n</list>"
+    assert answers[3] == {"zones": [], "currency": "RUR"}
+    numbers = [gateway.call("receive_phones", fmt=fmt, login="unsold", get=1) for fmt in range(4)]
+    assert numbers == ["ERROR = 3 (number not found)", "0,-3", "<result>\n</result>", []]
+
+
 def test_what_there_is_not(gateway: Gateway, reader: str) -> None:
     assert get(gateway, 0, get_mega_accounts=1) == "ERROR = 3 (record not found)"
     assert get(gateway, 1, get_mega_accounts=1) == "0,-3"
@@ -201,6 +219,8 @@ def test_operator_of_a_number(gateway: Gateway, reader: str) -> None:
     assert info(2, phone="79161234567").startswith("<info>\n<country>Russia</country>\n")
     several = info(phone="79161234567,79262138080,12")
     assert [each["phone"] for each in several] == ["79161234567", "79262138080"]
+    assert info(phone="79161234567;79262138080") == several
+    assert info(phone="79161234567,") == several[:1]
     assert info(0, phone="12") == "ERROR = 3 (operator not found)"
     assert info(phone="")["error_code"] == 1
     assert gateway.call("info", login="reader", phone="79161234567")["error_code"] == 1
@@ -237,6 +257,18 @@ def test_ported_numbers(tmp_path: Any) -> None:
             return str(answer["mnc"])
 
         wait_for(lambda: operator() == "20")
+
+        # Several pages of them come as one.
+        many = [(f"7916200{n:04}", "25002") for n in range(4_500)]
+        table.write_text("\n".join(["Phone;mccmnc", *map(";".join, many), ""]))
+        gateway.cli("numbering", "import", str(table), "--ported")
+        assert gateway.get(query) == table.read_bytes()
+        found = gateway.call("get_mnp", login="reader", date=today())
+        assert [tuple(each.values()) for each in found[2:]] == many
+        lines = gateway.call("get_mnp", fmt=1, login="reader", date=today()).split("\n")
+        assert lines[3:] == [";".join(row) for row in many]
+        xml = ElementTree.fromstring(gateway.call("get_mnp", fmt=2, login="reader", date=today()))
+        assert [tuple(child.text for child in each) for each in xml[2:]] == many
     finally:
         gateway.stop()
 

@@ -54,6 +54,7 @@ def test_an_invoice(gateway: Gateway, user_id: int) -> None:
         ({"add_account": 1, "user": "sub_alex"}, 1),
         ({"add_account": 1, "user": "sub_alex", "sum": "-1"}, 1),
         ({"add_account": 1, "user": "sub_alex", "sum": "x"}, 1),
+        ({"add_account": 1, "user": "sub_alex", "sum": "0.004"}, 1),  # nobody can pay that
         ({"add_account": 1, "sum": "1"}, 1),
         ({"add_account": 1, "user": "other", "sum": "1"}, 6),
         ({"add_account": 1, "user_id": "999999", "sum": "1"}, 6),

@@ -98,6 +98,10 @@ def test_renting(gateway: Gateway) -> None:
     assert numbers == f"79580000001,310.00,Russia,1,{till}"
     xml = gateway.call("receive_phones", login="other", get=1, fmt=2)
     assert xml.startswith("<result>\n<phone>\n<phone>79580000001</phone>\n<cost>310.00</cost>")
+    # To go on is what is meant when nothing is said.
+    done = gateway.call("receive_phones", login="other", chg=1, phone="79580000001")
+    assert done == {"result": "OK"}
+    assert gateway.call("receive_phones", login="other", get=1)[0]["noprolong"] == 0
     # What people write to the number is its owner's from now on.
     wait_for(lambda: _write(gateway, "79580000001"))
     assert gateway.audit() == []
@@ -114,7 +118,8 @@ def _write(gateway: Gateway, number: str) -> bool:
         ({}, 1),
         ({"buy": 1}, 1),
         ({"buy": 1, "phone": "79580000099"}, 3),
-        ({"chg": 1, "phone": "79580000002"}, 1),
+        ({"chg": 1, "noprolong": 1}, 1),
+        ({"chg": 1, "phone": "79580000002"}, 3),
         ({"chg": 1, "phone": "79580000002", "noprolong": 1}, 3),
     ],
 )

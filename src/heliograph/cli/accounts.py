@@ -13,10 +13,11 @@ from heliograph.cli.options import (
     AMOUNT,
     Command,
     Installation,
+    done_option,
     json_option,
     with_installation,
 )
-from heliograph.cli.output import print_json, print_record, print_table
+from heliograph.cli.output import print_done, print_json, print_record, print_table
 from heliograph.cli.sessions import (
     describe_sessions,
     make_session_fields,
@@ -252,6 +253,7 @@ def show(place: Installation, login: str, *, as_json: bool) -> None:
 @account.command("set")
 @click.argument("login")
 @field_options
+@done_option
 @with_installation
 def change(
     place: Installation,
@@ -294,7 +296,7 @@ def change(
 
     place.run(store)
     warn_of_password(password)
-    click.echo(f"account {login} changed")
+    print_done(f"account {login} changed", login=login)
 
 
 @account.command("credit")
@@ -329,6 +331,7 @@ def credit(
 
 @account.command("block")
 @click.argument("login")
+@done_option
 @with_installation
 def block(place: Installation, login: str) -> None:
     """Let the account LOGIN log in no more; what it sent goes on.
@@ -342,6 +345,7 @@ def block(place: Installation, login: str) -> None:
 
 @account.command("unblock")
 @click.argument("login")
+@done_option
 @with_installation
 def unblock(place: Installation, login: str) -> None:
     """Let the account LOGIN log in again.
@@ -426,7 +430,8 @@ def _switch(place: Installation, login: str, *, is_blocked: bool) -> None:
     from heliograph.services import administration
 
     place.run(lambda d: administration.update_account(d, login, is_blocked=is_blocked))
-    click.echo(f"account {login} is {'blocked' if is_blocked else 'not blocked any more'}")
+    state = "blocked" if is_blocked else "not blocked any more"
+    print_done(f"account {login} is {state}", login=login, is_blocked=is_blocked)
 
 
 def _write(value: object) -> str:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from heliograph.cli.options import MESSAGE_TYPE, Installation, json_option, with_installation
-from heliograph.cli.output import ExitCode, Failure, print_json, print_table
+from heliograph.cli.options import (
+    MESSAGE_TYPE,
+    ROW_ID,
+    Installation,
+    done_option,
+    json_option,
+    with_installation,
+)
+from heliograph.cli.output import ExitCode, Failure, print_done, print_json, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -34,7 +41,10 @@ def contact() -> None:
 @contact.command("import")
 @click.argument("login")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--group", "groups", type=int, multiple=True, help="Id of a group to put them into.")
+@click.option(
+    "--group", "groups", type=ROW_ID, multiple=True, help="Id of a group to put them into."
+)
+@done_option
 @with_installation
 def import_contacts(
     place: Installation, login: str, file: Path, *, groups: tuple[int, ...]
@@ -63,7 +73,7 @@ def import_contacts(
             account = await find_account(connection, login)
         with _open(file) as source:
             reader = csv.DictReader(source)
-            columns = reader.fieldnames or []
+            columns = _read_columns(file, reader)
             kind = ContactKind.MAIL if "mail" in columns else ContactKind.PHONE
             address = "mail" if kind is ContactKind.MAIL else "phone"
             rows = _rows(file, reader, address, counted=counted)
@@ -74,7 +84,8 @@ def import_contacts(
     if not isinstance(outcome, int) and (counted[0] or outcome is Refusal.NOT_FOUND):
         raise Failure("no such group, or not one line with an address; nothing was stored")
     skipped = f", {counted[1]} without a valid address left out" if counted[1] else ""
-    click.echo(f"{counted[0] - counted[1]} lines imported{skipped}")
+    stored = counted[0] - counted[1]
+    print_done(f"{stored} lines imported{skipped}", imported=stored, skipped=counted[1])
 
 
 def _open(file: Path) -> Any:
@@ -83,6 +94,13 @@ def _open(file: Path) -> Any:
     except OSError as error:
         reason = error.strerror or error
         raise Failure(f"{file} can not be read: {reason}", ExitCode.USAGE) from None
+
+
+def _read_columns(file: Path, reader: csv.DictReader[str]) -> Sequence[str]:
+    try:
+        return reader.fieldnames or []
+    except (ValueError, csv.Error) as error:  # a ValueError: other bytes than UTF-8
+        raise Failure(f"{file}, line 1: {error}") from None
 
 
 def _rows(
@@ -173,6 +191,7 @@ def list_tasks(place: Installation, login: str, *, as_json: bool) -> None:
 @click.option("--sender", default="", help="Sender name.")
 @click.option("--failure", default="", help="Text with {NAME}, {HOST}, {INFO}.")
 @click.option("--recovery", default="", help="Text of `ok=1`.")
+@done_option
 @with_installation
 def set_task(place: Installation, login: str, id: int, *, type_: int, **options: Any) -> None:
     """Set up the task group ID of the account LOGIN, instead of what it was.
@@ -208,12 +227,13 @@ def set_task(place: Installation, login: str, id: int, *, type_: int, **options:
         await tasks.put_task(connection, account.id, made)
 
     place.write(store)
-    click.echo(f"task group {id} of {login} is set up")
+    print_done(f"task group {id} of {login} is set up", account=login, id=id)
 
 
 @task.command("remove")
 @click.argument("login")
-@click.argument("id", type=int)
+@click.argument("id", type=ROW_ID)
+@done_option
 @with_installation
 def remove_task(place: Installation, login: str, id: int) -> None:
     """Remove the task group ID of the account LOGIN.
@@ -230,4 +250,4 @@ def remove_task(place: Installation, login: str, id: int) -> None:
 
     if not place.write(store):
         raise Failure(f"{login} has no task group {id}; see heliograph task list {login}")
-    click.echo(f"task group {id} of {login} is removed")
+    print_done(f"task group {id} of {login} is removed", account=login, id=id)

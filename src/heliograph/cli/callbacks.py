@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from heliograph.cli.options import Installation, json_option, numbers_option, with_installation
+from heliograph.cli.options import (
+    ROW_ID,
+    Installation,
+    json_option,
+    numbers_option,
+    with_installation,
+)
 from heliograph.cli.output import Failure, print_json, print_record, print_table
 
 if TYPE_CHECKING:
@@ -62,7 +68,7 @@ def list_all(
 
 
 @callbacks.command("show")
-@click.argument("callback_id", metavar="ID", type=int)
+@click.argument("callback_id", metavar="ID", type=ROW_ID)
 @click.option("--text", "with_text", is_flag=True, help="Show the text; it is hidden otherwise.")
 @numbers_option
 @json_option
@@ -95,7 +101,7 @@ def show(
 
 
 @callbacks.command("replay")
-@click.argument("ids", metavar="[ID]...", type=int, nargs=-1)
+@click.argument("ids", metavar="[ID]...", type=ROW_ID, nargs=-1)
 @click.option("--account", "login", help="All of this account.")
 @click.option("--since", "hours", type=click.FloatRange(min=0), help="Of the last HOURS only.")
 @json_option

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from heliograph.cli.options import Installation, json_option, with_installation
-from heliograph.cli.output import Failure, print_json, print_record, print_table, show_moment
+from heliograph.cli.options import ROW_ID, Installation, done_option, json_option, with_installation
+from heliograph.cli.output import (
+    Failure,
+    print_done,
+    print_json,
+    print_record,
+    print_table,
+    show_moment,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -69,7 +76,7 @@ def list_all(
 
 
 @campaign.command("show")
-@click.argument("campaign_id", metavar="ID", type=int)
+@click.argument("campaign_id", metavar="ID", type=ROW_ID)
 @click.option("--text", "with_text", is_flag=True, help="Show the text; it is hidden otherwise.")
 @json_option
 @with_installation
@@ -90,7 +97,8 @@ def show(place: Installation, campaign_id: int, *, with_text: bool, as_json: boo
 
 
 @campaign.command("cancel")
-@click.argument("campaign_id", metavar="ID", type=int)
+@click.argument("campaign_id", metavar="ID", type=ROW_ID)
+@done_option
 @with_installation
 def cancel(place: Installation, campaign_id: int) -> None:
     """Stop mailing list ID: what has not gone out does not go out, and costs nothing.
@@ -104,7 +112,7 @@ def cancel(place: Installation, campaign_id: int) -> None:
     from heliograph.storage.campaigns import order_stop
 
     if place.write(lambda c: order_stop(c, campaign_id)):
-        click.echo(f"mailing list {campaign_id} is being stopped")
+        print_done(f"mailing list {campaign_id} is being stopped", id=campaign_id)
         return
     found = place.read(lambda c: _read(c, campaign_id=campaign_id))
     if not found:

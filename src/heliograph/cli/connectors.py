@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from heliograph.cli.options import Installation, json_option, with_installation
-from heliograph.cli.output import ExitCode, Failure, print_json, print_record, print_table
+from heliograph.cli.options import Installation, done_option, json_option, with_installation
+from heliograph.cli.output import (
+    ExitCode,
+    Failure,
+    print_done,
+    print_json,
+    print_record,
+    print_table,
+)
 from heliograph.cli.unmatched import unmatched
 
 if TYPE_CHECKING:
@@ -153,6 +160,7 @@ def show(place: Installation, name: str, *, as_json: bool) -> None:
 
 @connector.command("disable")
 @click.argument("name")
+@done_option
 @with_installation
 def disable(place: Installation, name: str) -> None:
     """Take connector NAME out of work; what waits for it goes another way or waits.
@@ -166,6 +174,7 @@ def disable(place: Installation, name: str) -> None:
 
 @connector.command("enable")
 @click.argument("name")
+@done_option
 @with_installation
 def enable(place: Installation, name: str) -> None:
     """Put connector NAME back to work.
@@ -232,7 +241,8 @@ def _switch(place: Installation, name: str, *, is_disabled: bool) -> None:
         await routing.set_connector_disabled(connection, found.id, is_disabled)
 
     place.write(store)
-    click.echo(f"connector {name} is {'disabled' if is_disabled else 'enabled'}")
+    state = "disabled" if is_disabled else "enabled"
+    print_done(f"connector {name} is {state}", name=name, state=state)
 
 
 def _record(config: ConnectorConfig) -> dict[str, Any]:

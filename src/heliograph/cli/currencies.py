@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from heliograph.cli.options import AMOUNT, Installation, json_option, with_installation
-from heliograph.cli.output import Failure, print_json, print_table, show_moment
+from heliograph.cli.options import AMOUNT, Installation, done_option, json_option, with_installation
+from heliograph.cli.output import Failure, print_done, print_json, print_table, show_moment
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -40,6 +40,7 @@ def currency() -> None:
 @currency.command("set")
 @click.argument("code")
 @click.argument("rate", type=AMOUNT)
+@done_option
 @with_installation
 def set_rate(place: Installation, code: str, rate: int) -> None:
     """Set the rate of the currency CODE: what one unit of it is worth.
@@ -49,7 +50,7 @@ def set_rate(place: Installation, code: str, rate: int) -> None:
       heliograph currency set USD 81.35
     """
     _store(place, {code: rate}, replace=False)
-    click.echo(f"{code} set")
+    print_done(f"{code} set", code=code.upper())
 
 
 @currency.command("list")
@@ -87,8 +88,9 @@ def list_rates(place: Installation, *, as_json: bool) -> None:
 
 
 @currency.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--replace", is_flag=True, help="Forget the rates that are not in the file.")
+@done_option
 @with_installation
 def import_rates(place: Installation, file: Path, *, replace: bool) -> None:
     """Import rates from the CSV FILE: lines of a code and a rate, such as `USD,81.35`.
@@ -99,13 +101,17 @@ def import_rates(place: Installation, file: Path, *, replace: bool) -> None:
     """
     from heliograph.cli.numbering import read_text
 
-    rates = _parse(read_text(file))
+    try:
+        rates = _parse(read_text(file))
+    except csv.Error as error:
+        raise Failure(f"{file} is not CSV: {error}") from None
     _store(place, rates, replace=replace)
-    click.echo(f"{len(rates)} rates imported")
+    print_done(f"{len(rates)} rates imported", imported=len(rates))
 
 
 @currency.command("remove")
 @click.argument("code")
+@done_option
 @with_installation
 def remove(place: Installation, code: str) -> None:
     """Forget the rate of the currency CODE.
@@ -121,7 +127,7 @@ def remove(place: Installation, code: str) -> None:
 
     if not place.write(drop):
         raise Failure(f"there is no rate of {code}; see heliograph currency list")
-    click.echo("rate removed")
+    print_done("rate removed", code=code.upper())
 
 
 def _parse(text: str) -> dict[str, int]:

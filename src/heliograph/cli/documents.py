@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from heliograph.cli.options import Installation, json_option, with_installation
-from heliograph.cli.output import Failure, print_json, print_table
+from heliograph.cli.options import ROW_ID, Installation, done_option, json_option, with_installation
+from heliograph.cli.output import Failure, print_done, print_json, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -75,7 +75,8 @@ def show(place: Installation, login: str, *, limit: int, as_json: bool) -> None:
 
 @documents.command("correct")
 @click.argument("login")
-@click.argument("document_id", metavar="ID", type=int)
+@click.argument("document_id", metavar="ID", type=ROW_ID)
+@done_option
 @with_installation
 def correct(place: Installation, login: str, document_id: int) -> None:
     """Take back the document ID, which the account LOGIN issued, by a counter-document.
@@ -102,4 +103,4 @@ def correct(place: Installation, login: str, document_id: int) -> None:
     if isinstance(made, Refusal):
         reason = "has been taken back already" if made is Refusal.NOT_SAVED else "does not exist"
         raise Failure(f"document {document_id} of {login} {reason}")
-    click.echo(f"document {made.id} takes it back")
+    print_done(f"document {made.id} takes it back", id=made.id, number=made.number)

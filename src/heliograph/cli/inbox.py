@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from heliograph.cli.options import Installation, json_option, with_installation
-from heliograph.cli.output import print_json, print_json_line, print_table, show_moment
+from heliograph.cli.options import Installation, done_option, json_option, with_installation
+from heliograph.cli.output import print_done, print_json, print_json_line, print_table, show_moment
 
 if TYPE_CHECKING:
     from heliograph.cli.handsets import Arrived
@@ -86,8 +86,8 @@ def send(
 ) -> None:
     """Write TEXT from the handset FROM to the service number TO.
 
-    The message is stored as an incoming one of the account, and its callback is made by the running
-    server.
+    The message is stored as an incoming one of the account. The running server tells the account's
+    handler or sessions, and passes it on. An order by text message is taken for an ordinary one.
 
     \b
     Example:
@@ -97,13 +97,15 @@ def send(
     from heliograph.services.inbound import receive
 
     async def store(database: Database) -> int:
+        number, account = await _choose_account(database, destination, login)
         return await receive(
             database,
-            await _choose_account(database, destination, login),
+            account,
             source=normalise_recipient(source) or source,
-            destination=destination,
+            destination=number,
             text=text,
             now_ms=time.time_ns() // 1_000_000,
+            tz_minutes=place.config().sending.timezone_minutes,
         )
 
     incoming_id = place.run(store)
@@ -116,6 +118,7 @@ def send(
 @inbox.command("call")
 @click.argument("source", metavar="FROM")
 @click.argument("destination", metavar="[TO]", required=False, default="")
+@done_option
 @with_installation
 def call(place: Installation, source: str, destination: str) -> None:
     """Call the service number TO from the handset FROM, and let it ring.
@@ -134,26 +137,29 @@ def call(place: Installation, source: str, destination: str) -> None:
     phone = normalise_recipient(source) or source
     now_ms = time.time_ns() // 1_000_000
     place.write(lambda c: add_arrival(c, "call", source=phone, destination=destination, at=now_ms))
-    click.echo(f"{phone} has called")
+    print_done(f"{phone} has called", source=phone, destination=destination)
 
 
-async def _choose_account(database: Database, destination: str, login: str | None) -> Account:
-    """The account that was named, the number's owner, or the only account there is."""
+async def _choose_account(
+    database: Database, destination: str, login: str | None
+) -> tuple[str, Account]:
+    """(the number as it is known, its account): the one that was named, the number's owner, or the
+    only account there is."""
+    from heliograph.domain.numbering import find_service_number
     from heliograph.storage import accounts, numbering
 
     async with database.read() as connection:
-        if login is not None:
-            return await accounts.find_account(connection, login)
-        owner = (await numbering.load_service_numbers(connection)).get(destination)
-        if owner:
-            return await accounts.find_account(connection, owner)
+        owners = await numbering.load_service_numbers(connection)
+        number, owner = find_service_number(owners, destination)
+        if login is not None or owner:
+            return number, await accounts.find_account(connection, login or owner)
         found = await accounts.list_accounts(connection, limit=2)
     if len(found) != 1:
         raise click.UsageError(
             f"say whose number {destination} is: --account LOGIN, or once and for all with "
             "heliograph numbering assign"
         )
-    return found[0]
+    return number, found[0]
 
 
 async def _follow(database: Database, number: str | None, limit: int, *, as_json: bool) -> None:

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from heliograph.cli.options import Installation, json_option, with_installation
-from heliograph.cli.output import Failure, print_json, print_record, print_table, show_moment
+from heliograph.cli.options import ROW_ID, Installation, done_option, json_option, with_installation
+from heliograph.cli.output import (
+    Failure,
+    print_done,
+    print_json,
+    print_record,
+    print_table,
+    show_moment,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -81,7 +88,8 @@ def list_keys(place: Installation, login: str, *, as_json: bool) -> None:
 
 @key.command("disable")
 @click.argument("login")
-@click.argument("key_id", metavar="ID", type=int)
+@click.argument("key_id", metavar="ID", type=ROW_ID)
+@done_option
 @with_installation
 def disable_key(place: Installation, login: str, key_id: int) -> None:
     """End the API key ID of the account LOGIN.
@@ -98,7 +106,7 @@ def disable_key(place: Installation, login: str, key_id: int) -> None:
 
     if not place.write(store):
         raise Failure(f"{login} has no key {key_id}; see heliograph account key list {login}")
-    click.echo(f"key {key_id} ended")
+    print_done(f"key {key_id} ended", id=key_id, state="ended")
 
 
 def describe_key(key: ApiKey) -> dict[str, Any]:

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from heliograph.cli.options import Installation, json_option, with_installation
-from heliograph.cli.output import Failure, print_json, print_record, print_table, show_moment
+from heliograph.cli.options import ROW_ID, Installation, done_option, json_option, with_installation
+from heliograph.cli.output import (
+    Failure,
+    print_done,
+    print_json,
+    print_record,
+    print_table,
+    show_moment,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -83,8 +90,9 @@ def list_names(place: Installation, *, login: str, shows_all: bool, as_json: boo
     default=0,
     help="Write this document, by its number, to standard output.",
 )
+@json_option
 @with_installation
-def show_name(place: Installation, login: str, name: str, *, document: int) -> None:
+def show_name(place: Installation, login: str, name: str, *, document: int, as_json: bool) -> None:
     """Show what the account LOGIN has told about the sender NAME, and its documents.
 
     \b
@@ -108,24 +116,29 @@ def show_name(place: Installation, login: str, name: str, *, document: int) -> N
     if document:
         sys.stdout.buffer.write(content)
         return
-    print_record(
-        {
-            "name": found.name,
-            "state": found.state.name.lower(),
-            "comment": found.comment,
-            "owner": found.owner,
-            "made": show_moment(found.created_at),
-            **found.wishes,
-            **{f"at {where}": state.name.lower() for where, state in found.operators.items()},
-            **{f"document {d.id}": f"{d.name}, {d.size} bytes" for d in documents},
-        }
-    )
+    record = {
+        "name": found.name,
+        "state": found.state.name.lower(),
+        "comment": found.comment,
+        "owner": found.owner,
+        "made": show_moment(found.created_at),
+        **found.wishes,
+    }
+    operators = {where: state.name.lower() for where, state in found.operators.items()}
+    if as_json:
+        files = [{"id": each.id, "name": each.name, "bytes": each.size} for each in documents]
+        print_json({**record, "operators": operators, "documents": files})
+        return
+    shown = {f"at {where}": state for where, state in operators.items()}
+    shown |= {f"document {d.id}": f"{d.name}, {d.size} bytes" for d in documents}
+    print_record({**record, **shown})
 
 
 @sender.command("approve")
 @click.argument("login")
 @click.argument("name")
 @click.option("--operator", default="", help="The decision of this operator (`mts`) only.")
+@done_option
 @with_installation
 def approve_name(place: Installation, login: str, name: str, *, operator: str) -> None:
     """Let the account LOGIN use the sender NAME, which is registered when it was not.
@@ -137,13 +150,15 @@ def approve_name(place: Installation, login: str, name: str, *, operator: str) -
     from heliograph.domain.senders import SenderState
 
     _decide(place, login, name, operator=operator, state=SenderState.ACTIVE, creates=True)
-    click.echo(f"{login} may use {name}" if not operator else f"{name} is accepted at {operator}")
+    text = f"{login} may use {name}" if not operator else f"{name} is accepted at {operator}"
+    print_done(text, account=login, name=name, operator=operator, state="active")
 
 
 @sender.command("reject")
 @click.argument("login")
 @click.argument("name")
 @click.option("--operator", default="", help="The decision of this operator (`mts`) only.")
+@done_option
 @with_installation
 def reject_name(place: Installation, login: str, name: str, *, operator: str) -> None:
     """Keep the account LOGIN from using the sender NAME.
@@ -156,12 +171,14 @@ def reject_name(place: Installation, login: str, name: str, *, operator: str) ->
 
     _decide(place, login, name, operator=operator, state=SenderState.REFUSED, creates=False)
     where = f" at {operator}" if operator else ""
-    click.echo(f"{name} of {login} is refused{where}")
+    text = f"{name} of {login} is refused{where}"
+    print_done(text, account=login, name=name, operator=operator, state="refused")
 
 
 @sender.command("policy")
 @click.argument("login")
 @click.argument("policy", type=click.Choice(list(_POLICIES)))
+@done_option
 @with_installation
 def set_policy(place: Installation, login: str, policy: str) -> None:
     """Say which sender names the account LOGIN may use.
@@ -182,7 +199,7 @@ def set_policy(place: Installation, login: str, policy: str) -> None:
         await accounts.change_settings(connection, account.id, changes)
 
     place.write(store)
-    click.echo(f"{login}: {policy} sender names")
+    print_done(f"{login}: {policy} sender names", account=login, policy=policy)
 
 
 @click.group()
@@ -235,7 +252,8 @@ def list_texts(place: Installation, *, shows_all: bool, as_json: bool) -> None:
 
 
 @template.command("approve")
-@click.argument("id", type=int)
+@click.argument("id", type=ROW_ID)
+@done_option
 @with_installation
 def approve_text(place: Installation, id: int) -> None:
     """Note that the operator accepted the template ID: messages are compared with it.
@@ -247,11 +265,12 @@ def approve_text(place: Installation, id: int) -> None:
     from heliograph.domain.templates import TemplateState
 
     _judge(place, id, TemplateState.ACCEPTED)
-    click.echo(f"template {id} is accepted")
+    print_done(f"template {id} is accepted", id=id, state="accepted")
 
 
 @template.command("reject")
-@click.argument("id", type=int)
+@click.argument("id", type=ROW_ID)
+@done_option
 @with_installation
 def reject_text(place: Installation, id: int) -> None:
     """Note that the operator refused the template ID.
@@ -263,7 +282,7 @@ def reject_text(place: Installation, id: int) -> None:
     from heliograph.domain.templates import TemplateState
 
     _judge(place, id, TemplateState.REFUSED)
-    click.echo(f"template {id} is refused")
+    print_done(f"template {id} is refused", id=id, state="refused")
 
 
 def _judge(place: Installation, id: int, state: TemplateState) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from heliograph.cli.options import Installation, json_option, with_installation
-from heliograph.cli.output import ExitCode, Failure, print_json, print_record
+from heliograph.cli.options import AMOUNT, Installation, done_option, json_option, with_installation
+from heliograph.cli.output import ExitCode, Failure, print_done, print_json, print_record
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -123,30 +123,44 @@ def lookup(place: Installation, phone: str, *, as_json: bool) -> None:
 @numbering.command("assign")
 @click.argument("number")
 @click.argument("login")
+@done_option
 @with_installation
 def assign(place: Installation, number: str, login: str) -> None:
     """Give the service NUMBER to the account LOGIN: it gets what people write to that number.
+
+    A number that another account rents has to be released first.
 
     \b
     Example:
       heliograph numbering assign 4444 shop
     """
+    from heliograph.domain.accounts import AccountKind
+    from heliograph.domain.numbering import bare_address
     from heliograph.storage import accounts
     from heliograph.storage import numbering as tables
+    from heliograph.storage.rentals import find_number
+
+    number = bare_address(number)
 
     async def store(connection: AsyncConnection) -> None:
         account = await accounts.find_account(connection, login)
+        if account.kind is AccountKind.LOGIN:
+            raise Failure(f"{login} is another login of its main account: give the number to that")
+        known = await find_number(connection, number)
+        if known is not None and known.paid_until and known.account_id != account.id:
+            raise Failure(f"{number} is rented by another account; release it first")
         await tables.assign_number(connection, number, account.id)
 
     place.write(store)
-    click.echo(f"what is written to {number} belongs to {login}")
+    print_done(f"what is written to {number} belongs to {login}", number=number, account=login)
 
 
 @numbering.command("offer")
 @click.argument("number")
-@click.argument("rent")
+@click.argument("rent", type=AMOUNT)
+@done_option
 @with_installation
-def offer(place: Installation, number: str, rent: str) -> None:
+def offer(place: Installation, number: str, rent: int) -> None:
     """Let accounts rent the service NUMBER for RENT a month (receive_phones.php).
 
     RENT is in the reference currency of the installation. A number that is rented already costs
@@ -156,35 +170,39 @@ def offer(place: Installation, number: str, rent: str) -> None:
     Example:
       heliograph numbering offer 79581112233 500
     """
-    from heliograph.domain.money import parse_micros
+    from heliograph.domain.money import format_micros
+    from heliograph.domain.numbering import bare_address
     from heliograph.storage.rentals import offer_number
 
-    try:
-        micros = parse_micros(rent)
-    except ValueError as error:
-        raise Failure(str(error), ExitCode.USAGE) from None
-    if micros <= 0:
+    number = bare_address(number)
+    if rent <= 0:
         raise Failure("a rent is above zero", ExitCode.USAGE)
-    if not place.write(lambda c: offer_number(c, number, micros)):
+    if not place.write(lambda c: offer_number(c, number, rent)):
         raise Failure(f"{number} was given to an account; release it first")
-    click.echo(f"{number} can be rented for {rent} a month")
+    cost = format_micros(rent)
+    print_done(f"{number} can be rented for {cost} a month", number=number, rent=cost)
 
 
 @numbering.command("release")
 @click.argument("number")
+@done_option
 @with_installation
 def release(place: Installation, number: str) -> None:
-    """Take the service NUMBER from its account.
+    """Take the service NUMBER from its account, or from those that can be rented.
+
+    A rent ends at once, and nothing is paid back.
 
     \b
     Example:
       heliograph numbering release 4444
     """
+    from heliograph.domain.numbering import bare_address
     from heliograph.storage import numbering as tables
 
+    number = bare_address(number)
     if not place.write(lambda c: tables.release_number(c, number)):
         raise Failure(f"{number} belongs to nobody; `heliograph account show` lists numbers")
-    click.echo(f"{number} belongs to nobody now")
+    print_done(f"{number} belongs to nobody now", number=number)
 
 
 def read_text(file: Path) -> str:

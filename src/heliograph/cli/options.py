@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from heliograph.cli.output import ExitCode, Failure
+from heliograph.cli.output import WANTS_JSON, ExitCode, Failure
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = [
     "AMOUNT",
     "MESSAGE_TYPE",
+    "ROW_ID",
     "Installation",
+    "done_option",
     "json_option",
     "numbers_option",
     "with_installation",
@@ -143,6 +145,17 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def done_option(command: Command) -> Command:
+    """Adds --json to a command that does something and says so by `print_done`."""
+    return click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=lambda context, _, is_on: context.meta.update({WANTS_JSON: is_on}),
+        help="Print JSON.",
+    )(command)
+
+
 def numbers_option(command: Command) -> Command:
     """Adds --numbers."""
     text = "Show the numbers of people whole; they are masked otherwise."
@@ -183,4 +196,6 @@ class _MessageType(click.ParamType[int]):
 
 
 AMOUNT = _Amount()
+# The id of a row: what a database can hold.
+ROW_ID = click.IntRange(1, 2**63 - 1)
 MESSAGE_TYPE = _MessageType()

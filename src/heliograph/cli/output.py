@@ -17,10 +17,12 @@ from typing import Any
 import click
 
 __all__ = [
+    "WANTS_JSON",
     "ExitCode",
     "Failure",
     "mask_number",
     "plain",
+    "print_done",
     "print_json",
     "print_json_line",
     "print_record",
@@ -28,6 +30,10 @@ __all__ = [
     "show_moment",
     "show_span",
 ]
+
+
+# In the context of a command: --json was given (`options.done_option`).
+WANTS_JSON = "heliograph.json"
 
 
 @unique
@@ -92,6 +98,14 @@ def show_span(span_ms: int) -> str:
     if seconds < 86_400:
         return f"{sign}{seconds // 3600} h {seconds // 60 % 60:02d} m"
     return f"{sign}{seconds // 86_400} d {seconds // 3600 % 24:02d} h"
+
+
+def print_done(text: str, **record: object) -> None:
+    """What was done: a line for people, or with --json the record."""
+    if click.get_current_context().meta.get(WANTS_JSON):
+        print_json(record)
+    else:
+        click.echo(text)
 
 
 def print_json(value: object) -> None:

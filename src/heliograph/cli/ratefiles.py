@@ -35,7 +35,10 @@ def parse_rates(text: str) -> list[Rate]:
     reader = csv.DictReader(
         io.StringIO(text, newline=""), delimiter=separator, restkey="", strict=True
     )
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    try:
+        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    except csv.Error as error:
+        raise RateFileError([f"line 1: not a CSV line ({error})"]) from None
     _check_header(list(reader.fieldnames))
     rates: list[Rate] = []
     problems: list[str] = []

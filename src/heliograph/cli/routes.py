@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from heliograph.cli.options import MESSAGE_TYPE, Installation, json_option, with_installation
-from heliograph.cli.output import Failure, print_json, print_record, print_table
+from heliograph.cli.options import (
+    MESSAGE_TYPE,
+    ROW_ID,
+    Installation,
+    done_option,
+    json_option,
+    with_installation,
+)
+from heliograph.cli.output import Failure, print_done, print_json, print_record, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -132,7 +139,8 @@ def list_all(place: Installation, *, as_json: bool) -> None:
 
 
 @route.command("remove")
-@click.argument("route_id", metavar="ID", type=int)
+@click.argument("route_id", metavar="ID", type=ROW_ID)
+@done_option
 @with_installation
 def remove(place: Installation, route_id: int) -> None:
     """Remove route ID; messages that were accepted keep the route they got.
@@ -145,7 +153,7 @@ def remove(place: Installation, route_id: int) -> None:
 
     if not place.write(lambda c: routing.remove_route(c, route_id)):
         raise Failure(f"there is no route {route_id}; see heliograph route list")
-    click.echo(f"route {route_id} removed")
+    print_done(f"route {route_id} removed", id=route_id)
 
 
 @route.command("explain")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from heliograph.cli.options import Installation, with_installation
-from heliograph.cli.output import ExitCode, Failure
+from heliograph.cli.output import ExitCode, Failure, print_json_line
 
 if TYPE_CHECKING:
     from heliograph.storage.database import Database
@@ -38,9 +39,16 @@ def statistics() -> None:
 @click.option("--from", "first", metavar="DD.MM.YYYY", help="First day; else from the beginning.")
 @click.option("--to", "last", metavar="DD.MM.YYYY", help="Last day; else to the end.")
 @click.option("--monthly", is_flag=True, help="A row for a month, types and networks together.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one document a row.")
 @with_installation
 def export(
-    place: Installation, login: str | None, *, first: str | None, last: str | None, monthly: bool
+    place: Installation,
+    login: str | None,
+    *,
+    first: str | None,
+    last: str | None,
+    monthly: bool,
+    as_json: bool,
 ) -> None:
     """Write statistics as CSV: a row for each account, day, balance, type, network and currency.
 
@@ -65,26 +73,28 @@ def export(
         async with database.snapshot() as connection:
             logins = await load_logins(connection)
             account_id = 0 if login is None else (await find_account(connection, login)).id
-            click.echo(_line([*_COLUMNS, *_COUNTS, *_AMOUNTS]))
+            names = [*_COLUMNS, *_COUNTS, *_AMOUNTS]
+            if not as_json:
+                click.echo(_line(names))
             stream = totals.stream_months if monthly else totals.stream
             async for row in stream(connection, account_id, days=days):
                 payer = owner_of_purse(row.payer_id)
-                click.echo(
-                    _line(
-                        [
-                            deltas.month_name(row.month) if monthly else deltas.name_of(row.day),
-                            logins.get(row.account_id, str(row.account_id)),
-                            logins.get(payer, str(payer)),
-                            "electronic" if row.payer_id < 0 else "ordinary",
-                            "" if monthly else row.type,
-                            "" if monthly else row.mccmnc,
-                            row.currency,
-                            *(getattr(row, name) for name in _COUNTS),
-                            format_micros(row.open_micros),
-                            format_micros(row.charged_micros),
-                        ]
-                    )
-                )
+                cells = [
+                    deltas.month_name(row.month) if monthly else deltas.name_of(row.day),
+                    logins.get(row.account_id, str(row.account_id)),
+                    logins.get(payer, str(payer)),
+                    "electronic" if row.payer_id < 0 else "ordinary",
+                    "" if monthly else row.type,
+                    "" if monthly else row.mccmnc,
+                    row.currency,
+                    *(getattr(row, name) for name in _COUNTS),
+                    format_micros(row.open_micros),
+                    format_micros(row.charged_micros),
+                ]
+                if as_json:
+                    print_json_line(dict(zip(names, cells, strict=True)))
+                else:
+                    click.echo(_line(cells))
 
     place.run(write)
 
@@ -101,7 +111,7 @@ def _read_day(text: str | None, default: int) -> int:
     return (day - date(1970, 1, 1)).days
 
 
-def _line(cells: list[object]) -> str:
+def _line(cells: Sequence[object]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(
         # A spreadsheet would take such a login for a formula.

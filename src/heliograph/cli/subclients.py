@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from heliograph.cli.options import AMOUNT, Installation, json_option, with_installation
-from heliograph.cli.output import Failure, print_json
+from heliograph.cli.options import AMOUNT, Installation, done_option, json_option, with_installation
+from heliograph.cli.output import Failure, print_done, print_json
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -135,6 +135,7 @@ def move(
 @click.command("kind")
 @click.argument("login")
 @click.argument("name", type=KIND)
+@done_option
 @with_installation
 def kind(place: Installation, login: str, name: str) -> None:
     """Make the sub-client LOGIN another kind of one.
@@ -148,12 +149,13 @@ def kind(place: Installation, login: str, name: str) -> None:
       heliograph account kind shop shared-balance
     """
     _change(place, login, kind=kind_of(name))
-    click.echo(f"account {login} is of the kind {name}")
+    print_done(f"account {login} is of the kind {name}", login=login, kind=name)
 
 
 @click.command("currency")
 @click.argument("login")
 @click.argument("code")
+@done_option
 @with_installation
 def currency(place: Installation, login: str, code: str) -> None:
     """Give the account LOGIN the currency CODE, such as USD.
@@ -172,7 +174,7 @@ def currency(place: Installation, login: str, code: str) -> None:
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     _change(place, login, currency=code)
-    click.echo(f"account {login} has the currency {code}")
+    print_done(f"account {login} has the currency {code}", login=login, currency=code)
 
 
 def kind_of(name: str) -> AccountKind:

@@ -12,10 +12,11 @@ from heliograph.cli.options import (
     MESSAGE_TYPE,
     Command,
     Installation,
+    done_option,
     json_option,
     with_installation,
 )
-from heliograph.cli.output import Failure, print_json, print_table
+from heliograph.cli.output import Failure, print_done, print_json, print_table
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -90,6 +91,7 @@ def add(place: Installation, *, plan: str | None, price: int, as_json: bool, **w
 @tariff.command("number")
 @click.argument("plan")
 @click.argument("number", type=click.IntRange(0, 9))
+@done_option
 @with_installation
 def set_number(place: Installation, plan: str, number: int) -> None:
     """Give PLAN the number by which main accounts give it to their sub-clients.
@@ -108,11 +110,13 @@ def set_number(place: Installation, plan: str, number: int) -> None:
         await tariffs.number_plan(connection, found.id, number)
 
     place.write(store)
-    click.echo(f"plan {plan} has the number {number}" if number else f"plan {plan} has no number")
+    text = f"plan {plan} has the number {number}" if number else f"plan {plan} has no number"
+    print_done(text, plan=plan, number=number)
 
 
 @tariff.command("remove")
 @rate_options
+@done_option
 @with_installation
 def remove(place: Installation, *, plan: str | None, **what: Any) -> None:
     """Remove the rate for exactly this type, network and prefix.
@@ -131,7 +135,7 @@ def remove(place: Installation, *, plan: str | None, **what: Any) -> None:
 
     if not place.write(drop):
         raise Failure("the plan has no such rate; see heliograph tariff list")
-    click.echo("rate removed")
+    print_done("rate removed", removed=1)
 
 
 @tariff.command("list")

@@ -13,7 +13,7 @@ from enum import IntEnum, unique
 from html import escape
 
 from heliograph.domain.messages import MessageType
-from heliograph.domain.money import format_micros
+from heliograph.domain.money import format_micros, round_to_hundredth
 
 __all__ = ["Content", "DocumentKind", "Line", "Party", "counter_content", "make_page", "type_name"]
 
@@ -113,12 +113,12 @@ _TYPE_NAMES: dict[MessageType, tuple[str, str]] = {
 }
 _STYLE = """
 @page { size: A4; margin: 20mm 18mm }
-body { font: 10pt 'DejaVu Sans', 'Liberation Sans', sans-serif }
+body { font: 10pt 'DejaVu Sans', 'Liberation Sans', sans-serif; overflow-wrap: anywhere }
 h1 { font-size: 15pt; margin: 0 0 8mm }
-.party { margin: 0 0 4mm } .party b { display: inline-block; width: 28mm }
-.party div { margin-left: 29mm }
+.party { margin: 0 0 4mm } .party b { float: left; width: 31mm }
+.party div { margin-left: 32mm }
 table { width: 100%; border-collapse: collapse; margin: 6mm 0 }
-td, th { border: 0.3mm solid #444; padding: 1.5mm 2mm; text-align: left }
+td, th { border: 0.3mm solid #444; padding: 1.5mm 2mm; text-align: left; vertical-align: top }
 td.n, th.n { text-align: right; white-space: nowrap }
 .total td { font-weight: bold }
 .sign { margin-top: 16mm; width: 100% } .sign td { border: 0; width: 50%; padding-top: 10mm }
@@ -180,8 +180,8 @@ def make_page(kind: DocumentKind, number: int, content: Content) -> str:
 
 
 def _party(word: str, party: Party) -> str:
-    details = "".join(f"<div>{escape(line)}</div>" for line in party.details)
-    return f"<div class='party'><b>{word}:</b> {escape(party.name)}{details}</div>"
+    lines = "".join(f"<div>{escape(line)}</div>" for line in (party.name, *party.details))
+    return f"<div class='party'><b>{word}:</b>{lines}</div>"
 
 
 def _table(content: Content, words: Mapping[str, str]) -> str:
@@ -201,17 +201,17 @@ def _table(content: Content, words: Mapping[str, str]) -> str:
     rows.append(row(["", words["total"], "", format_micros(total)], css="total"))
     if content.tax_percent:
         tax = abs(total) * content.tax_percent // (100 + content.tax_percent)
-        tax = (tax + 5_000) // 10_000 * 10_000
+        tax = round_to_hundredth(-tax if total < 0 else tax)
         word = words["tax"].format(content.tax_percent)
-        rows.append(row(["", word, "", format_micros(-tax if total < 0 else tax)]))
+        rows.append(row(["", word, "", format_micros(tax)]))
     else:
         rows.append(row(["", words["no_tax"], "", ""]))
     return f"<table>{''.join(rows)}</table>"
 
 
 def _signatures(content: Content, words: Mapping[str, str]) -> str:
-    signers = "<br>".join(escape(signer) for signer in content.signers)
+    signers = "".join(f"<br>{escape(signer)}" for signer in content.signers)
     return (
-        f"<table class='sign'><tr><td>{words['seller']} _______________ {signers}</td>"
+        f"<table class='sign'><tr><td>{words['seller']} _______________{signers}</td>"
         f"<td>{words['buyer']} _______________</td></tr></table>"
     )

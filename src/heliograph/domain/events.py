@@ -17,6 +17,7 @@ from heliograph.domain.money import format_micros
 __all__ = [
     "HANDOVER_MS",
     "LIFE_MS",
+    "MOSCOW_MINUTES",
     "RETRY_DELAYS_MS",
     "CallEnd",
     "CallResult",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-__all__ = ["MICROS", "format_micros", "parse_micros"]
+__all__ = ["MICROS", "format_micros", "parse_micros", "round_to_hundredth"]
 
 MICROS = 1_000_000
 # Far above any real balance, and far below 64 bits: sums of balances still fit.
 _LARGEST_MICROS = 10**15
 # No more digits than a Decimal multiplies exactly; some languages write floats with an exponent.
 _AMOUNT = re.compile(r"[+-]?(?:\d{1,12}[.,]?\d{0,15}|[.,]\d{1,15})(?:[eE][+-]?\d{1,2})?", re.ASCII)
+_HUNDREDTH = MICROS // 100
 
 
 def parse_micros(text: str) -> int:
@@ -40,3 +41,9 @@ def format_micros(micros: int, *, decimals: int = 2) -> str:
     units, rest = divmod(abs(micros), MICROS)
     fraction = f"{rest:06d}".rstrip("0").ljust(decimals, "0")
     return f"{sign}{units}.{fraction}" if fraction else f"{sign}{units}"
+
+
+def round_to_hundredth(micros: int) -> int:
+    """The nearest amount that can be paid, for documents; halves go up, away from zero."""
+    rounded = (abs(micros) + _HUNDREDTH // 2) // _HUNDREDTH * _HUNDREDTH
+    return -rounded if micros < 0 else rounded

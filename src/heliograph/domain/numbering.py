@@ -32,6 +32,8 @@ __all__ = [
     "PrefixRow",
     "Problem",
     "TableImportError",
+    "bare_address",
+    "find_service_number",
     "normalise_recipient",
     "parse_ported_csv",
     "parse_prefix_csv",
@@ -58,6 +60,7 @@ CALLING_CODES = frozenset(
 Value = TypeVar("Value")
 
 _NOT_DIGITS = re.compile(r"[^0-9]+")
+_WRITTEN_NUMBER = re.compile(r"\+?[\d ()-]+", re.ASCII)
 _PLUS_FIRST = re.compile(r"[^0-9+]*\+")
 # Beyond this many answers for ported numbers the cache starts anew; they are quick to make.
 _PORTED_CACHE_MAX = 20_000
@@ -88,6 +91,22 @@ def _normalise_any(text: str) -> str | None:
         return None
     known = digits[0] in "17" or digits[:2] in CALLING_CODES or digits[:3] in CALLING_CODES
     return digits if known else None
+
+
+def bare_address(text: str) -> str:
+    """A number without what people and operators write around its digits; a name as it is."""
+    text = text.strip()
+    return _NOT_DIGITS.sub("", text) if _WRITTEN_NUMBER.fullmatch(text) else text
+
+
+def find_service_number(owners: Mapping[str, int], address: str) -> tuple[str, int]:
+    """(the number as it is known here, the account that it belongs to) of an address to which
+    somebody wrote; 0: nobody's. Operators write the same number with "+", with 8 or without 7."""
+    bare = bare_address(address)
+    for number in (address, bare, normalise_recipient(bare) if bare.isdigit() else None):
+        if number is not None and number in owners:
+            return number, owners[number]
+    return bare, 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

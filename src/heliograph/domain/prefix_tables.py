@@ -143,7 +143,11 @@ def _open_table(text: str) -> tuple[Iterator[list[str]], list[str]]:
     first = text.split("\n", 1)[0]
     separator = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    header = [name.strip().lower() for name in next(reader, [])]
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+    except csv.Error as error:
+        problem = Problem(line=1, column="-", text=f"not a CSV line ({error})")
+        raise TableImportError([problem]) from None
     return reader, header
 
 

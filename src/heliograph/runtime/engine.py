@@ -65,7 +65,7 @@ def build_engine(base: Foundation) -> Engine:
         metrics=base.metrics,
         offer=webhooks.offer,
         offer_sessions=deliveries.offer,
-        owner_of=base.directory.owner_of_number,
+        service_number=base.directory.service_number,
         has_incoming_sessions=has_incoming_sessions,
     )
     dispatch = Dispatch(

@@ -135,6 +135,7 @@ class Runtime:
         await self.services.campaigns.runs.stop()
         await self._upstreams.stop()
         await self.engine.receipts.drain()
+        await self.services.data.arrivals.stop()
         await self.services.commands.drain()
         await self.engine.webhooks.stop()
         await self.services.pieces.stop()

@@ -145,6 +145,7 @@ def _data(base: Foundation, engine: Engine, http_address: Callable[[], str]) -> 
         books=base.books,
         tracker=base.tracker,
         written=engine.receipts.written,
+        wake_sessions=engine.deliveries.wake,
         http_address=http_address,
         clock=base.clock,
     )

@@ -15,6 +15,7 @@ gateways that answer each other would never stop.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import structlog
@@ -36,7 +37,7 @@ from heliograph.storage.database import Database
 from heliograph.storage.journal import Entry as JournalEntry
 from heliograph.storage.journal import Journal
 
-__all__ = ["WAIT_MS", "Arrivals", "is_passed_on"]
+__all__ = ["WAIT_MS", "Arrivals"]
 
 # Status and balance reference, section 3: a waiting request lives five minutes.
 WAIT_MS = 5 * 60_000
@@ -46,11 +47,13 @@ _DAY_MS = 24 * _HOUR_MS
 _PER_PHONE_A_DAY = 10
 _POLL_S = 0.7
 _MAX_WAITING = 10_000
+# How long a stop waits for what has come in before it.
+_DRAIN_S = 5.0
 
 _log = structlog.get_logger(__name__)
 
 
-def is_passed_on(account: Account) -> bool:
+def _is_passed_on(account: Account) -> bool:
     """Whether the account's settings say that something follows when somebody writes to it."""
     return bool(account.settings.get("answ") or account.is_on("fl[8]") or account.is_on("fl[9]"))
 
@@ -67,16 +70,19 @@ class Arrivals:
         ids: Ids,
         books: Bookkeeping,
         written: Callable[[Changes, JournalEntry], None],
+        wake_sessions: Callable[[int], None],
         numbers: list[str],
         clock: Callable[[], int],
     ) -> None:
-        """`numbers`: those that people are told to call."""
+        """`wake_sessions(account_id)`: something for them has come to disk by itself. `numbers`:
+        those that people are told to call."""
         self._database = database
         self._journal = journal
         self._directory = directory
         self._ids = ids
         self._books = books
         self._written = written
+        self._wake_sessions = wake_sessions
         self._numbers = numbers
         self._clock = clock
         self._submit: Submit | None = None
@@ -96,7 +102,11 @@ class Arrivals:
         ]
 
     async def stop(self) -> None:
-        """Ends it. What waits in memory is not passed on any more; it is stored all the same."""
+        """Passes on what waits, as far as that takes no longer than some seconds, and ends it. To
+        be called when nothing more comes in; all of it is stored anyway."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S if self._tasks else 0):
+                await self._waiting.join()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -130,7 +140,7 @@ class Arrivals:
     def hear_message(self, account_id: int, source: str, destination: str, text: str) -> None:
         """A message to a number of the account has been stored."""
         account = self._directory.account_by_id(account_id)
-        if account is not None and is_passed_on(account):
+        if account is not None and _is_passed_on(account):
             self._take("incoming", account_id, source, destination, text)
 
     def hear_call(self, source: str, destination: str) -> None:
@@ -152,6 +162,8 @@ class Arrivals:
                     found = await take_arrivals(connection, is_peek=True)
                 if not found:
                     continue
+                if any(each.kind != "call" for each in found):
+                    await self._ids.pass_by(found[-1].id)
                 async with self._database.write() as connection:
                     found = await take_arrivals(connection)
                 failed = False
@@ -164,6 +176,7 @@ class Arrivals:
                 if each.kind == "call":
                     self.hear_call(each.source, each.destination)
                 else:
+                    self._wake_sessions(each.account_id)
                     self.hear_message(each.account_id, each.source, each.destination, each.text)
 
     async def _work(self) -> None:
@@ -176,6 +189,8 @@ class Arrivals:
                     await self._pass_on(account, source, destination, text)
             except Exception:
                 _log.exception("an arrival was not passed on", kind=kind)
+            finally:
+                self._waiting.task_done()
 
     async def _confirm(self, source: str, destination: str, at_ms: int) -> None:
         phone = normalise_recipient(source) or source
@@ -207,7 +222,9 @@ class Arrivals:
         settings = account.settings
         note = f"{source} -> {destination}: {text}"
         phone = settings.get("phone2") or settings.get("phone")
-        if account.is_on("fl[8]") and phone and normalise_recipient(phone) != source:
+        # Not to who has written, and not to the number itself, which would pass it on for ever.
+        ends = (source, destination)
+        if account.is_on("fl[8]") and phone and normalise_recipient(phone) not in ends:
             await self._send(account, phone, note)
         mail = settings.get("email2") or settings.get("email")
         if account.is_on("fl[9]") and mail:

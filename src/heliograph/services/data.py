@@ -28,7 +28,7 @@ __all__ = ["DataServices", "open_data"]
 @dataclass(slots=True, kw_only=True)
 class DataServices:
     """The use cases of the data scripts. Those that work by themselves do from `start` to
-    `stop`."""
+    `stop`; arrivals are stopped by themselves, when nothing more can come in."""
 
     history: History
     summaries: Summaries
@@ -50,7 +50,6 @@ class DataServices:
     async def stop(self) -> None:
         """Ends it, and writes what is in memory only."""
         await self.notices.stop()
-        await self.arrivals.stop()
         await self.documents.stop()
         await self.rentals.stop()
         await self.short_links.stop()
@@ -66,10 +65,12 @@ def open_data(
     books: Bookkeeping,
     tracker: Tracker,
     written: Callable[[Changes, Entry], None],
+    wake_sessions: Callable[[int], None],
     http_address: Callable[[], str],
     clock: Callable[[], int],
 ) -> DataServices:
-    """Builds them. `http_address()`: of the HTTP door, once it is open, without a last slash."""
+    """Builds them. `wake_sessions`: see Arrivals. `http_address()`: of the HTTP door, once it is
+    open, without a last slash."""
     links = ShortLinks(
         database=database,
         journal=journal,
@@ -106,6 +107,7 @@ def open_data(
             ids=ids,
             books=books,
             written=written,
+            wake_sessions=wake_sessions,
             numbers=config.calls.numbers,
             clock=clock,
         ),

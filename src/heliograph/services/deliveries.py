@@ -191,6 +191,14 @@ class Deliveries:
         if lane is not None and (lane.queue or lane.is_behind):
             self._pump(lane)
 
+    def wake(self, account_id: int) -> None:
+        """Another process has left something for the account's sessions on disk."""
+        lane = self._lanes.get(account_id)
+        if lane is not None:
+            lane.is_behind = True
+            lane.pending = None  # a page that is being read may be without it
+            self._want(lane)
+
     def _pump(self, lane: _Lane) -> None:
         receivers, queue = lane.receivers, lane.queue
         full = 0

@@ -19,7 +19,7 @@ import structlog
 from heliograph.domain.accounts import Account, AccountKind
 from heliograph.domain.currencies import Exchange
 from heliograph.domain.messages import MessageType
-from heliograph.domain.numbering import NumberingPlan
+from heliograph.domain.numbering import NumberingPlan, find_service_number
 from heliograph.domain.routing import RouteTable
 from heliograph.domain.subclients import act, share
 from heliograph.domain.tariffs import TariffPlan
@@ -122,9 +122,10 @@ class Directory:
         """The account that an API key belongs to, by the key's hash; disabled keys are nobody's."""
         return self._snapshot.by_id.get(self._snapshot.key_owners.get(sha256, 0))
 
-    def owner_of_number(self, number: str) -> int:
-        """Id of the account that a service number belongs to; 0: nobody's."""
-        return self._snapshot.number_owners.get(number, 0)
+    def service_number(self, address: str) -> tuple[str, int]:
+        """(the service number that an operator means by an address, the id of the account that it
+        belongs to); 0: nobody's."""
+        return find_service_number(self._snapshot.number_owners, address)
 
     @property
     def plans(self) -> dict[int, TariffPlan]:

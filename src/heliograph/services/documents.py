@@ -27,6 +27,7 @@ from heliograph.domain.documents import (
     make_page,
     type_name,
 )
+from heliograph.domain.money import round_to_hundredth
 from heliograph.domain.refusals import Refusal
 from heliograph.services.directory import Directory
 from heliograph.services.document_pdf import make_pdf
@@ -177,12 +178,13 @@ class Documents:
             sums = await documents.sums_by_type(connection, account_id, days)
             if may_wait and any(each.open_micros for each in sums):
                 return 0
-            for currency in sorted({each.currency for each in sums}):
+            standing = await documents.standing_currencies(connection, account_id, period)
+            for currency in sorted({each.currency for each in sums} - standing):
                 lines = tuple(
                     Line(
                         name=type_name(each.type, subclient.language),
                         count=each.count,
-                        sum_micros=each.charged_micros + each.open_micros,
+                        sum_micros=round_to_hundredth(each.charged_micros + each.open_micros),
                     )
                     for each in sums
                     if each.currency == currency and each.count

@@ -59,6 +59,15 @@ class Ids:
             self._refill = asyncio.get_running_loop().create_task(self._take_spare())
         return value
 
+    async def pass_by(self, id: int) -> None:
+        """Gives larger ids than this one, which another process took, from now on: whoever reads
+        on from it must not miss what comes later. Raises StorageDown."""
+        if self._refill is not None:
+            await self._refill
+        if self._next <= id:
+            self._next, self._end = await self._take()
+            self._spare = None
+
     async def _take_spare(self) -> None:
         try:
             self._spare = await self._take()

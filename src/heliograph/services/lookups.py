@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -12,11 +12,13 @@ from heliograph.domain.messages import MessageType
 from heliograph.domain.numbering import Country, NumberingPlan, normalise_recipient
 from heliograph.services.directory import Directory
 from heliograph.storage.database import Database
-from heliograph.storage.numbering import read_ported, read_ported_changes
+from heliograph.storage.numbering import read_ported
 
 __all__ = ["Lookups", "NumberInfo", "PriceZone"]
 
 _MOSCOW_S = 3 * 3600
+# Ported numbers that are read and written in one go.
+_PAGE = 2_000
 # In the order in which prices are told. There is no price of its own for mass mailings.
 _KINDS = (
     MessageType.SMS,
@@ -114,19 +116,21 @@ class Lookups:
             dict.fromkeys(zone for zone in zones if any(p is not None for p in zone.prices))
         )
 
-    async def ported_on(self, day: int) -> list[tuple[str, str]]:
-        """Changes of a day (since 1970, in UTC+3 as all days of replies): (number, network).
+    async def ported(self, day: int | None = None) -> AsyncIterator[list[tuple[str, str]]]:
+        """All ported numbers with their present networks, in order, page by page: a million of them
+        at once would hold up everybody else's requests.
 
-        A number that went back has the network that it was first given to.
+        `day`: only what changed on it (since 1970, in the zone of replies). A number that went back
+        has the network that it was first given to.
         """
-        async with self._database.read() as connection:
-            changes = await read_ported_changes(connection, day)
-        return [(number, mccmnc or self._first_network(number)) for number, mccmnc in changes]
-
-    async def ported(self) -> list[tuple[str, str]]:
-        """All ported numbers with their present networks, in order."""
-        async with self._database.read() as connection:
-            return await read_ported(connection)
+        after = ""
+        while True:
+            async with self._database.read() as connection:
+                page = await read_ported(connection, day=day, after=after, limit=_PAGE)
+            if not page:
+                return
+            after = page[-1][0]
+            yield [(number, mccmnc or self._first_network(number)) for number, mccmnc in page]
 
     def _first_network(self, number: str) -> str:
         numbering: NumberingPlan = self._directory.numbering

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 from heliograph.connectors.base import Incoming, IncomingCall, ReceiptReport
 from heliograph.domain.events import OutboxEvent, incoming_payload
 from heliograph.domain.messages import FINAL_STATES, MessageState, Part, may_advance
+from heliograph.domain.numbering import bare_address
 from heliograph.domain.sms_commands import SmsCommand, hide_password
 from heliograph.observability import Metrics
 from heliograph.services.changes import Bookkeeping, Changes
@@ -82,12 +83,13 @@ class Receipts:
         metrics: Metrics,
         offer: Callable[[list[OutboxEvent]], None],
         offer_sessions: Callable[[list[OutboxEvent]], None],
-        owner_of: Callable[[str], int],
+        service_number: Callable[[str], tuple[str, int]],
         has_incoming_sessions: Callable[[int], bool],
     ) -> None:
         """`offer` takes callbacks that have just been committed, `offer_sessions` what sessions
-        are to be told; `owner_of(number)` is the account that a service number belongs to, 0 for
-        nobody's; `has_incoming_sessions(account_id)`: such messages go to its sessions."""
+        are to be told; `service_number(address)` is the number that was written to and the account
+        that it belongs to, 0 for nobody's; `has_incoming_sessions(account_id)`: such messages go to
+        its sessions."""
         self._journal = journal
         self._database = database
         self._tracker = tracker
@@ -98,7 +100,7 @@ class Receipts:
         self._offer = offer
         self._offer_sessions = offer_sessions
         self._has_incoming_sessions = has_incoming_sessions
-        self._owner_of = owner_of
+        self._service_number = service_number
         # connector id -> external id -> receipts that may be ahead of their answer
         self._early: dict[int, dict[str, list[_Early]]] = {}
         self._early_count = 0
@@ -179,11 +181,11 @@ class Receipts:
         orders: list[tuple[SmsCommand, str]] = []
         heard: list[tuple[int, str, str, str]] = []
         for message in messages:
-            account_id = self._owner_of(message.destination)
-            text = message.text
-            command = self.commands and self.commands.recognise(message.source, text)
+            source, text = bare_address(message.source), message.text
+            destination, account_id = self._service_number(message.destination)
+            command = self.commands and self.commands.recognise(source, text)
             if command:
-                orders.append((command, message.source))
+                orders.append((command, source))
                 text = hide_password(text)
             incoming_id = self._ids.take(1)
             changes.rows[INSERT_INCOMING].append(
@@ -191,22 +193,20 @@ class Receipts:
                     incoming_id,
                     account_id,
                     connector_id,
-                    message.source,
-                    message.destination,
+                    source,
+                    destination,
                     text,
                     message.received_at,
                 )
             )
             if account_id and not command:
-                heard.append((account_id, message.source, message.destination, text))
+                heard.append((account_id, source, destination, text))
             by_session = bool(account_id) and self._has_incoming_sessions(account_id)
             if by_session or self._books.is_told_incoming(account_id):
-                if not by_session and not self._books.is_told_incoming(account_id):
-                    continue
                 payload = incoming_payload(
                     incoming_id=incoming_id,
-                    source=message.source,
-                    destination=message.destination,
+                    source=source,
+                    destination=destination,
                     text=text,
                     received_at_ms=message.received_at,
                     tz_minutes=self._books.timezone_minutes,

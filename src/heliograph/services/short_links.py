@@ -207,25 +207,36 @@ class ShortLinks:
         return location_of(known.target)
 
     async def flush(self) -> None:
-        """Writes the clicks that were gathered. Raises what the journal raises."""
+        """Writes the clicks that were gathered. Raises what the journal and the database raise; a
+        click that could not be looked at waits for the next time."""
         if not self._clicks:
             return
+        wanted = dict(self._first_clicks)
+        found: list[Message] = []
+        if wanted:
+            async with self._database.snapshot() as connection:
+                found = await load_messages(connection, set(wanted.values()))
         clicks, self._clicks = self._clicks, {}
-        firsts, self._first_clicks = self._first_clicks, {}
+        self._first_clicks = {c: id for c, id in self._first_clicks.items() if c not in wanted}
         changes = Changes(self._clock())
         month, day = self._today()
         rows = [(link_id, count, month, day) for link_id, count in clicks.items()]
         changes.rows[COUNT_CLICKS] = rows
-        if firsts:
-            changes.rows[MARK_CLICKED] = [(code, changes.now_ms) for code in firsts]
-            async with self._database.snapshot() as connection:
-                found = await load_messages(connection, set(firsts.values()))
-            for message in found:
-                self._click(changes, self._tracker.live.get(message.id, message))
+        open_ids = set()
+        for message in found:
+            live = self._tracker.live.get(message.id, message)
+            self._click(changes, live)
+            if not live.final_at:
+                open_ids.add(live.id)
+        marked = [(c, changes.now_ms) for c, id in wanted.items() if id not in open_ids]
+        if marked:
+            changes.rows[MARK_CLICKED] = marked
         entry = await self._journal.write(changes.entry(must_write=True))
         self._written(changes, entry)
 
     def _click(self, changes: Changes, message: Message) -> None:
+        """What somebody's first click does to a message. One whose outcome is still open, though
+        somebody has it already, is left to the next click."""
         open_parts = [part for part in message.parts if part.state is MessageState.SUBMITTED]
         if open_parts and all(part.state in _PROVEN for part in message.parts):
             for part in open_parts:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sqlalchemy import delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.storage import counters
 from heliograph.storage.schema_services import arrivals, expected_calls
+from heliograph.storage.sets import is_sqlite
 
 __all__ = ["Arrival", "add_arrival", "expect_call", "forget_calls", "take_arrivals", "take_calls"]
 
@@ -31,15 +33,14 @@ async def expect_call(
     connection: AsyncConnection, account_id: int, phone: str, *, number: str, expires_at: int
 ) -> None:
     """The person with that phone was told to call `number`."""
-    mine = (expected_calls.c.account_id == account_id) & (expected_calls.c.phone == phone)
-    await connection.execute(delete(expected_calls).where(mine))
-    values = {
-        "account_id": account_id,
-        "phone": phone,
-        "number": number,
-        "expires_at": expires_at,
-    }
-    await connection.execute(insert(expected_calls).values(values))
+    # A person may press the button twice.
+    put = sqlite.insert if is_sqlite(connection) else postgresql.insert
+    values = {"number": number, "expires_at": expires_at}
+    await connection.execute(
+        put(expected_calls)
+        .values(account_id=account_id, phone=phone, **values)
+        .on_conflict_do_update(index_elements=["account_id", "phone"], set_=values)
+    )
 
 
 async def take_calls(

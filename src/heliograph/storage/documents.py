@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import func, insert, select
+from sqlalchemy import ColumnElement, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.domain.documents import Content, DocumentKind
 from heliograph.storage import counters
 from heliograph.storage.schema import accounts, totals
 from heliograph.storage.schema_services import document_files, documents
+from heliograph.storage.sets import is_sqlite
 
 __all__ = [
     "Document",
@@ -23,6 +25,7 @@ __all__ = [
     "keep_file",
     "list_documents",
     "read_file",
+    "standing_currencies",
     "sums_by_type",
 ]
 
@@ -173,44 +176,58 @@ async def read_file(connection: AsyncConnection, document_id: int) -> bytes | No
 
 async def keep_file(connection: AsyncConnection, document_id: int, content: bytes) -> bytes:
     """Keeps the file, unless there is one already; what is kept."""
-    known = await read_file(connection, document_id)
-    if known is not None:
-        return known
-    values = {"document_id": document_id, "content": content}
-    await connection.execute(insert(document_files).values(values))
-    return content
+    put = sqlite.insert if is_sqlite(connection) else postgresql.insert
+    statement = put(document_files).values(document_id=document_id, content=content)
+    # Two may have asked for it for the first time at once.
+    await connection.execute(statement.on_conflict_do_nothing())
+    return await read_file(connection, document_id) or content
+
+
+async def standing_currencies(
+    connection: AsyncConnection, account_id: int, period: int
+) -> set[str]:
+    """The currencies in which there is an act about the period that was not taken back."""
+    mine = documents.c.account_id == account_id
+    return {currency for _, currency in await _standing_acts(connection, period, mine)}
 
 
 async def accounts_without_act(
     connection: AsyncConnection, period: int, days: tuple[int, int]
 ) -> list[tuple[int, int]]:
-    """(account, its main account) of sub-clients with messages on these days and no act about
-    the period that stands."""
-    corrected = select(documents.c.corrects_id).where(documents.c.corrects_id != 0)
-    standing = (
-        select(documents.c.account_id)
-        .where(
-            documents.c.kind == int(DocumentKind.ACT),
-            documents.c.period == period,
-            documents.c.corrects_id == 0,
-            documents.c.id.not_in(corrected),
-        )
-        .scalar_subquery()
-    )
+    """(account, its main account) of sub-clients with messages on these days, paid for in a
+    currency in which no act about the period stands."""
     rows = await connection.execute(
-        select(accounts.c.id, accounts.c.parent_id)
+        select(accounts.c.id, accounts.c.parent_id, totals.c.currency)
         .join(totals, totals.c.account_id == accounts.c.id)
         .where(
             accounts.c.parent_id != 0,
             totals.c.day >= days[0],
             totals.c.day <= days[1],
             totals.c.messages > totals.c.refused + totals.c.deleted,
-            accounts.c.id.not_in(standing),
         )
         .distinct()
-        .order_by(accounts.c.id)
     )
-    return [(id, parent_id) for id, parent_id in rows]
+    standing = await _standing_acts(connection, period)
+    return sorted(
+        {(id, parent_id) for id, parent_id, currency in rows if (id, currency) not in standing}
+    )
+
+
+async def _standing_acts(
+    connection: AsyncConnection, period: int, *more: ColumnElement[bool]
+) -> set[tuple[int, str]]:
+    """(account, currency) of the acts about a period that were not taken back."""
+    corrected = select(documents.c.corrects_id).where(documents.c.corrects_id != 0)
+    rows = await connection.execute(
+        select(documents.c.account_id, documents.c.currency).where(
+            documents.c.kind == int(DocumentKind.ACT),
+            documents.c.period == period,
+            documents.c.corrects_id == 0,
+            documents.c.id.not_in(corrected),
+            *more,
+        )
+    )
+    return {(account_id, currency) for account_id, currency in rows}
 
 
 async def sums_by_type(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,9 +13,9 @@ from heliograph.storage.schema import incoming
 __all__ = ["IncomingMessage", "IncomingQuery", "list_incoming", "read_incoming"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncomingMessage:
-    """A stored message from a handset. `account_id` 0: nobody has the number it came to."""
+class IncomingMessage(NamedTuple):
+    """A stored message from a handset, as its row. `account_id` 0: nobody has the number it came
+    to."""
 
     id: int
     account_id: int
@@ -23,6 +24,9 @@ class IncomingMessage:
     destination: str
     text: str
     received_at: int
+
+
+_COLUMNS = [incoming.c[name] for name in IncomingMessage._fields]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +48,7 @@ async def read_incoming(
     When there are more than the limit: those that come next after `after_id`, so that a reader can
     go on from the last one; without it the newest ones.
     """
-    rows = select(incoming).where(
+    rows = select(*_COLUMNS).where(
         incoming.c.account_id == account_id, incoming.c.received_at >= query.since_ms
     )
     if query.destination:
@@ -54,9 +58,7 @@ async def read_incoming(
     else:  # by time, for which there is an index
         rows = rows.order_by(incoming.c.received_at.desc(), incoming.c.id.desc())
     found = await connection.execute(rows.limit(query.limit))
-    return sorted(
-        (IncomingMessage(**row) for row in found.mappings()), key=lambda message: message.id
-    )
+    return sorted(map(IncomingMessage._make, found))  # by id, the first member
 
 
 async def list_incoming(
@@ -64,9 +66,9 @@ async def list_incoming(
 ) -> list[IncomingMessage]:
     """An account's messages with ids after `after_id`: the newest `limit` of them, newest first."""
     rows = await connection.execute(
-        select(incoming)
+        select(*_COLUMNS)
         .where(incoming.c.account_id == account_id, incoming.c.id > after_id)
         .order_by(incoming.c.id.desc())
         .limit(limit)
     )
-    return [IncomingMessage(**row) for row in rows.mappings()]
+    return [IncomingMessage._make(row) for row in rows]

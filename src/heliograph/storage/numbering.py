@@ -21,7 +21,6 @@ __all__ = [
     "load_prefixes",
     "load_service_numbers",
     "read_ported",
-    "read_ported_changes",
     "release_number",
 ]
 
@@ -90,22 +89,19 @@ def _chunks(numbers: list[str]) -> Iterator[list[str]]:
         yield numbers[start : start + _CHUNK]
 
 
-async def read_ported_changes(connection: AsyncConnection, day: int) -> list[tuple[str, str]]:
-    """What an import of that day changed: (number, present network, '' when it went back)."""
-    rows = await connection.execute(
-        select(ported_changes.c.number, ported_changes.c.mccmnc)
-        .where(ported_changes.c.day == day)
-        .order_by(ported_changes.c.number)
-    )
-    return [(number, mccmnc) for number, mccmnc in rows]
+async def read_ported(
+    connection: AsyncConnection, *, day: int | None = None, after: str, limit: int
+) -> list[tuple[str, str]]:
+    """A page of ported numbers with their present networks, in order, those behind `after`.
 
-
-async def read_ported(connection: AsyncConnection) -> list[tuple[str, str]]:
-    """All ported numbers in order, with their present networks."""
-    rows = await connection.execute(
-        select(ported_numbers.c.number, ported_numbers.c.mccmnc).order_by(ported_numbers.c.number)
-    )
-    return [(number, mccmnc) for number, mccmnc in rows]
+    `day`: of what an import of that day changed; the network is '' when a number went back.
+    """
+    table = ported_numbers if day is None else ported_changes
+    rows = select(table.c.number, table.c.mccmnc).where(table.c.number > after)
+    if day is not None:
+        rows = rows.where(table.c.day == day)
+    found = await connection.execute(rows.order_by(table.c.number).limit(limit))
+    return [(number, mccmnc) for number, mccmnc in found]
 
 
 async def load_prefixes(connection: AsyncConnection) -> list[PrefixRow]:

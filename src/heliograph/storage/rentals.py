@@ -13,6 +13,7 @@ from heliograph.storage.schema import service_numbers
 __all__ = [
     "ServiceNumber",
     "due_rentals",
+    "find_number",
     "free_number",
     "list_numbers",
     "offer_number",
@@ -38,25 +39,31 @@ class ServiceNumber:
 
 
 async def list_numbers(connection: AsyncConnection, account_id: int) -> list[ServiceNumber]:
-    """An account's numbers and those that it could rent, in order; at most a thousand."""
+    """An account's numbers, then those that it could rent, in order; at most a thousand."""
     rows = await connection.execute(
         select(service_numbers)
         .where(
             (service_numbers.c.account_id == account_id)
             | ((service_numbers.c.account_id == 0) & (service_numbers.c.rent_micros > 0))
         )
-        .order_by(service_numbers.c.number)
+        .order_by(service_numbers.c.account_id.desc(), service_numbers.c.number)
         .limit(_LARGEST_LIST)
     )
     return [_make(row) for row in rows]
 
 
+async def find_number(connection: AsyncConnection, number: str) -> ServiceNumber | None:
+    """A number with its owner and rent."""
+    row = (
+        await connection.execute(select(service_numbers).where(service_numbers.c.number == number))
+    ).one_or_none()
+    return None if row is None else _make(row)
+
+
 async def offer_number(connection: AsyncConnection, number: str, rent_micros: int) -> bool:
     """Lets a number be rented, or changes the rent of such a one; False: the operator has given it
     to an account."""
-    known = (
-        await connection.execute(select(service_numbers).where(service_numbers.c.number == number))
-    ).one_or_none()
+    known = await find_number(connection, number)
     if known is not None and known.account_id and not known.paid_until:
         return False
     if known is None:

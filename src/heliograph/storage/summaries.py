@@ -38,19 +38,24 @@ async def sent_by(
 async def paid_to(
     connection: AsyncConnection, purse_id: int, *, currency: str, span_ms: tuple[int, int]
 ) -> list[tuple[str, int]]:
-    """(currency, micros) that came to a purse in [from, to): payments, which are in `currency`, and
-    moves between it and accounts that are not its own sub-clients."""
+    """(currency, micros) that came to a purse in [from, to): payments, each in the currency that
+    the purse had then and `currency` the present one, and moves between it and accounts that are
+    not its own sub-clients."""
     since, until = span_ms
     account_id = abs(purse_id)
-    paid = await connection.scalar(
-        select(func.sum(transfers.c.effect_micros)).where(
-            transfers.c.purse_id == purse_id,
-            transfers.c.kind == _PAYMENT,
-            transfers.c.created_at >= since,
-            transfers.c.created_at < until,
+    found: list[tuple[str, int]] = []
+    begins = since
+    for paid_in, ends in [*await _past_currencies(connection, purse_id), (currency, until - 1)]:
+        paid = await connection.scalar(
+            select(func.sum(transfers.c.effect_micros)).where(
+                transfers.c.purse_id == purse_id,
+                transfers.c.kind == _PAYMENT,
+                transfers.c.created_at >= begins,
+                transfers.c.created_at <= min(ends, until - 1),
+            )
         )
-    )
-    found = [(currency, int(paid))] if paid else []
+        found += [(paid_in, int(paid))] if paid else []
+        begins = max(begins, ends + 1)
     for mine, code, amount, theirs, sign in (
         (moves.c.taker_id, moves.c.taker_currency, moves.c.taken_micros, moves.c.giver_id, 1),
         (moves.c.giver_id, moves.c.giver_currency, moves.c.given_micros, moves.c.taker_id, -1),
@@ -69,3 +74,14 @@ async def paid_to(
         )
         found += [(each, int(micros)) for each, micros in rows]
     return found
+
+
+async def _past_currencies(connection: AsyncConnection, purse_id: int) -> list[tuple[str, int]]:
+    """(currency, epoch ms until which the purse had it), in order, without the present one: a
+    change is a move from the purse to itself."""
+    rows = await connection.execute(
+        select(moves.c.giver_currency, moves.c.created_at)
+        .where(moves.c.taker_id == purse_id, moves.c.giver_id == purse_id)
+        .order_by(moves.c.id)
+    )
+    return [(code, at) for code, at in rows]

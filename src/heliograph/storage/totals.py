@@ -251,11 +251,17 @@ async def paid_in(
 @lru_cache
 def _paid_in(is_one: bool, is_electronic: bool) -> TextClause:
     purse, children = "-a.id" if is_electronic else "a.id", _children(is_one)
+    # A purse that got another currency since then moved its money to itself.
+    currency = (
+        "COALESCE((SELECT c.giver_currency FROM moves c WHERE c.taker_id = t.purse_id "
+        "AND c.giver_id = t.purse_id AND c.created_at >= t.created_at ORDER BY c.id LIMIT 1), "
+        "a.currency)"
+    )
     parts = [
-        f"SELECT a.id, a.currency, {_sum('t.effect_micros')} FROM accounts a "
+        f"SELECT a.id, {currency}, {_sum('t.effect_micros')} FROM accounts a "
         f"JOIN transfers t ON t.purse_id = {purse} AND t.kind = 4 "
         "AND t.created_at >= :since AND t.created_at < :until "
-        f"WHERE {children} GROUP BY a.id, a.currency"
+        f"WHERE {children} GROUP BY 1, 2"
     ]
     for mine, theirs, amount in (
         ("taker", "giver", "m.taken_micros"),

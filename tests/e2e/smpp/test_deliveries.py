@@ -131,4 +131,12 @@ async def test_incoming_messages(door: Gateway) -> None:
         (pdu,) = await esme.deliveries(1)
         assert (pdu.esm_class, pdu.data_coding, pdu.short_message) == (0, coding, octets)
         assert (pdu.source_addr, pdu.destination_addr) == ("79000009000", "3434")
+    # What another process stores comes, too; its lane was up to date, so it has to be woken.
+    esme.inbox.clear()
+    await asyncio.to_thread(door.cli, "inbox", "send", "79031110001", "+3434", "By hand")
+    (pdu,) = await esme.deliveries(1)
+    assert (pdu.source_addr, pdu.destination_addr, pdu.short_message) == (
+        *("79031110001", "3434"),
+        b"By hand",
+    )
     await esme.close()

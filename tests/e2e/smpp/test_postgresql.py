@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -96,6 +97,33 @@ async def test_a_window_of_messages_and_their_receipts(esme: Esme) -> None:
     assert {pdu.tlvs.text(0x001E) for pdu in esme.inbox} == ids
     state = await esme.ask(QuerySm(message_id=min(ids)))
     assert (state.message_state, state.error_code) == (2, 0)
+
+
+async def test_zero_bytes_are_nothing(stored: Gateway, esme: Esme) -> None:
+    """PostgreSQL can not hold them."""
+    text = "Привет\0\0".encode("utf-16-be")
+    sent = await esme.ask(message(short_message=text, data_coding=8))
+    assert shown(stored, sent.message_id)["message"] == "Привет"
+
+    def ask(script: str, **fields: Any) -> Any:
+        return stored.call(script, fmt=1, **fields)
+
+    assert ask("send", phones=f"{PHONE}\0", mes="a\0b", id="z\0ero", sender="\0Shop") == "zero,1"
+    body = {"login": LOGIN, "psw": PASSWORD, "phones": PHONE, "mes": "c\0d", "id": "json"}
+    reply = stored.request("/rest/send/", json.dumps(body).encode())
+    assert b"error" not in reply[1]
+    assert [shown(stored, id)["message"] for id in ("zero", "json")] == ["ab", "cd"]
+    for script, fields, answer in (
+        ("get", {"get_messages": 1, "phone": "a\0b"}, "0,-3"),
+        ("get", {"get_messages": 1, "format": 8, "email": "a\0@b.ru"}, "0,-3"),
+        ("get", {"get_answers": 1, "to_phone": "4\0"}, "0,-3"),
+        ("tinyurls", {"get": 1, "link": "http://a\0.ru"}, "0,-3"),
+        ("tinyurls", {"get": 1, "id": "a\0b"}, "0,-3"),
+        ("receive_phones", {"buy": 1, "phone": "7\0"}, "0,-3"),
+        ("documents", {"add_account": 1, "sum": 1, "user": "a\0b"}, "0,-6"),
+        ("users", {"get_stat": 1, "user": "a\0b"}, "0,-6"),
+    ):
+        assert ask(script, **fields) == answer, (script, fields)
 
 
 async def test_query_replace_and_cancel(stored: Gateway, esme: Esme) -> None:

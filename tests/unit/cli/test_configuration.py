@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -9,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from heliograph.storage.accounts import find_account
+from heliograph.storage.database import Database, sqlite_url
+from heliograph.storage.rentals import take_number
 
 Ask = Callable[..., Any]
 
@@ -197,8 +202,80 @@ def test_imported_prefixes_and_ported_numbers(run: Ask, ask: Ask, tmp_path: Path
 
 
 def test_service_numbers(run: Ask, ask: Ask) -> None:
-    run("numbering", "assign", "4444", "shop")
+    assert ask("numbering", "assign", "4444", "shop") == {"number": "4444", "account": "shop"}
     assert ask("account", "show", "shop")["service_numbers"] == ["4444"]
     run("numbering", "release", "4444")
     assert ask("account", "show", "shop")["service_numbers"] == []
     assert "nobody" in run("numbering", "release", "4444", code=1).stderr
+    # However it is written, it is the same number.
+    run("numbering", "assign", "+7 958 000-00-01", "shop")
+    assert ask("account", "show", "shop")["service_numbers"] == ["79580000001"]
+    assert ask("numbering", "release", "79580000001") == {"number": "79580000001"}
+
+
+def test_a_rented_number_is_not_given_away(run: Ask, ask: Ask, data: Path) -> None:
+    run("account", "create", "renter", "--password", "Secret-123")
+    offered = ask("numbering", "offer", "+79580000001", "300")
+    assert offered == {"number": "79580000001", "rent": "300.00"}
+    assert "amount" in run("numbering", "offer", "79580000001", "much", code=2).stderr
+
+    async def rent() -> None:
+        database = Database(sqlite_url(data))
+        async with database.write() as connection:
+            renter = await find_account(connection, "renter")
+            given = {"account_id": renter.id, "paid_until": 2 * 10**12, "is_ending": False}
+            assert await take_number(connection, "79580000001", **given)
+        await database.close()
+
+    asyncio.run(rent())
+    done = run("numbering", "assign", "79580000001", "shop", code=1)
+    assert "rented by another account" in done.stderr
+    run("numbering", "release", "79580000001")
+    run("numbering", "assign", "79580000001", "shop")
+
+
+IMPORTS = {
+    "prefixes": ("numbering", "import"),
+    "ported": ("numbering", "import", "--ported"),
+    "rates": ("currency", "import", "--replace"),
+    "tariff": ("tariff", "import"),
+    "contacts": ("contact", "import", "shop"),
+}
+BAD_FILES = {
+    "empty": b"",
+    "bytes": "имя;цена".encode("cp1251"),
+    "huge": b"a," + b"9" * 200_000,
+    "words": b"one,two,three,four\n",
+}
+
+
+@pytest.mark.parametrize("content", BAD_FILES.values(), ids=BAD_FILES)
+@pytest.mark.parametrize("command", IMPORTS.values(), ids=IMPORTS)
+def test_files_that_are_not_taken(
+    run: Ask, tmp_path: Path, command: tuple[str, ...], content: bytes
+) -> None:
+    file = tmp_path / "file.csv"
+    file.write_bytes(content)
+    done = run(*command, str(file), code=1)
+    assert done.stderr.splitlines()[-1].startswith("Error: ")
+    assert isinstance(done.exception, SystemExit)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("route", "remove"),
+        ("documents", "correct", "shop"),
+        ("account", "key", "disable", "shop"),
+        ("campaign", "cancel"),
+        ("callbacks", "show"),
+        ("callbacks", "replay"),
+        ("template", "approve"),
+        ("task", "remove", "shop"),
+    ],
+)
+def test_ids_that_nothing_can_have(run: Ask, command: tuple[str, ...]) -> None:
+    done = run(*command, "9" * 30, code=2)
+    assert "not in the range" in done.stderr
+    done = run(*command, "987654321", code=1)
+    assert isinstance(done.exception, SystemExit)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -128,3 +129,13 @@ def test_a_reader_that_goes_away_is_no_error(data: Path) -> None:
         ["bash", "-o", "pipefail", "-c", command], capture_output=True, check=False, text=True
     )
     assert done.stderr == ""
+
+
+def test_every_command_speaks_json() -> None:
+    silent = [
+        name
+        for name, command in iter_commands()
+        if (not isinstance(command, click.Group) or command.invoke_without_command)
+        and not any("--json" in option.opts for option in command.params)
+    ]
+    assert silent == ["heliograph serve"]  # which prints its log

@@ -15,6 +15,8 @@ from heliograph.domain.numbering import (
     NumberingPlan,
     PrefixRow,
     TableImportError,
+    bare_address,
+    find_service_number,
     normalise_recipient,
     parse_ported_csv,
     parse_prefix_csv,
@@ -347,3 +349,33 @@ def test_lookups_do_not_scan(plan: NumberingPlan) -> None:
 def test_public_names_exist_and_are_sorted() -> None:
     assert numbering.__all__ == sorted(numbering.__all__)
     assert all(hasattr(numbering, name) for name in numbering.__all__)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("79580000001", ("79580000001", 5)),
+        ("+79580000001", ("79580000001", 5)),
+        ("89580000001", ("79580000001", 5)),
+        ("9580000001", ("79580000001", 5)),
+        ("+7 958 000-00-01", ("79580000001", 5)),
+        ("4444", ("4444", 6)),
+        ("+4444", ("4444", 6)),
+        ("88005553535", ("88005553535", 7)),  # as the operator has it, before any correction
+        ("Shop", ("Shop", 8)),
+        ("79580000002", ("79580000002", 0)),
+        ("+84912345678", ("84912345678", 0)),
+        ("", ("", 0)),
+    ],
+)
+def test_service_numbers_as_operators_write_them(address: str, expected: tuple[str, int]) -> None:
+    owners = {"79580000001": 5, "4444": 6, "88005553535": 7, "Shop": 8}
+    assert find_service_number(owners, address) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [("+7 (916) 123-45-67", "79161234567"), ("4444", "4444"), ("My-Bank 1", "My-Bank 1")],
+)
+def test_bare_addresses(text: str, bare: str) -> None:
+    assert bare_address(text) == bare

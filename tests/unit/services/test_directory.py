@@ -54,7 +54,7 @@ async def test_an_empty_installation(directory: Directory) -> None:
     assert directory.account("alex") is None
     assert directory.account_by_id(0) is None
     assert directory.account_by_key("") is None
-    assert directory.owner_of_number("1234") == 0
+    assert directory.service_number("1234")[1] == 0
     assert (directory.plans, directory.connectors, choose(directory)) == ({}, {}, ())
     origin = directory.numbering.lookup("79161234567")
     assert origin is not None
@@ -105,7 +105,7 @@ async def test_changes_of_another_process_are_seen(
         await numbering.assign_number(connection, "1234", alex.id)
     await directory.refresh_if_changed()
     assert directory.account_by_key(accounts.hash_api_key(key)) is None
-    assert directory.owner_of_number("1234") == alex.id
+    assert directory.service_number("1234")[1] == alex.id
     assert not await directory.refresh_if_changed()
     stop.set()
     await asyncio.wait_for(task, 30)

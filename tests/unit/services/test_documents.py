@@ -13,6 +13,7 @@ from tests.unit.services.rig import PuppetConnector, Rig, open_rig
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.documents import Content, DocumentKind, Line, Party, make_page
+from heliograph.domain.money import round_to_hundredth
 from heliograph.domain.refusals import Refusal
 from heliograph.services import administration, document_pdf
 from heliograph.services.document_pdf import PdfFailed, PdfMissing, make_pdf
@@ -24,6 +25,21 @@ MOSCOW = timezone(timedelta(hours=3))
 
 def documents_of(rig: Rig) -> Documents:
     return rig.runtime.services.data.documents
+
+
+@pytest.mark.parametrize(
+    ("micros", "rounded"),
+    [
+        (0, 0),
+        (4_999, 0),
+        (5_000, 10_000),
+        (1_155_000, 1_160_000),
+        (-1_155_000, -1_160_000),
+        (1_154_999, 1_150_000),
+    ],
+)
+def test_amounts_of_documents_can_be_paid(micros: int, rounded: int) -> None:
+    assert round_to_hundredth(micros) == rounded
 
 
 async def child_of(rig: Rig, login: str = "child", **settings: str) -> Account:

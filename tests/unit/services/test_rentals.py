@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -39,6 +40,11 @@ async def test_months(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 if each.is_mine
             }
 
+        # Test mode costs nothing, so nothing is to be had in it.
+        assert (
+            await rentals.rent(replace(rig.account, is_test=True), NUMBERS[0]) is Refusal.NO_FUNDS
+        )
+        assert await rig.balance() == 2_000_000_000
         # Ten of thirty-one days are left, the present one included.
         assert await rentals.rent(rig.account, NUMBERS[0]) is None
         assert await rig.balance() == 1_900_000_000
@@ -46,7 +52,8 @@ async def test_months(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert await rentals.rent(rig.account, NUMBERS[1], is_ending=True) is None
         april = "2026-04-01T00:00:00+03:00"
         assert await mine() == {NUMBERS[0]: april, NUMBERS[1]: april}
-        assert rig.runtime.directory.owner_of_number(NUMBERS[0]) == rig.account.id
+        assert rig.runtime.directory.service_number(NUMBERS[0])[1] == rig.account.id
+        assert [each.is_mine for each in await rentals.list(rig.account)] == [True, True, False]
 
         now[0] = moment(31, 3, 23)
         await rentals.prolong()
@@ -56,7 +63,7 @@ async def test_months(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         await rentals.prolong()
         assert await mine() == {NUMBERS[0]: "2026-05-01T00:00:00+03:00"}
         assert await rig.balance() == 1_490_000_000
-        assert rig.runtime.directory.owner_of_number(NUMBERS[1]) == 0
+        assert rig.runtime.directory.service_number(NUMBERS[1])[1] == 0
 
         # Four more months are paid for, and the fifth is not.
         for month in range(5, 10):

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.services.rig import PuppetConnector, Rig, open_rig
 
 from heliograph.domain.messages import MessageState
+from heliograph.services import short_links
 from heliograph.services.short_links import ShortLinks
 
 DAY_MS = 86_400_000
@@ -62,6 +63,45 @@ async def test_what_can_not_be_clicked(tmp_path: Path) -> None:
         await click(rig, code)
         assert (await rig.status(client_ref)).status == 20
         assert await click(rig, "abcdefghij") is None
+
+
+async def test_a_click_ahead_of_the_operators_answer(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        connector = PuppetConnector(1, answers=False)
+        await rig.attach(connector)
+        sent = await rig.send(text="http://example.com/a", options={"tinyurl": True})
+        await rig.until(lambda: connector.texts)
+        code = connector.texts[-1].rpartition("/")[2]
+        await click(rig, code)
+        assert (await rig.status(sent.client_ref)).status == -1
+        connector.accept()
+        await rig.reach(sent.client_ref, 0)
+        await click(rig, code)
+        await rig.reach(sent.client_ref, 4)
+        counts = await links_of(rig).describe(rig.account, code=code)
+        assert counts is not None
+        assert counts.clicks == 2
+
+
+async def test_clicks_wait_for_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_rig(tmp_path) as rig:
+        connector = PuppetConnector(1)
+        await rig.attach(connector)
+        client_ref, code = await send(rig, connector, "http://example.com/a")
+        links = links_of(rig)
+
+        def fail(*_: object) -> None:
+            raise OSError("away")
+
+        with monkeypatch.context() as away:
+            away.setattr(short_links, "load_messages", fail)
+            await links.follow(code, "1.1.1.1", is_person=True)
+            with pytest.raises(OSError, match="away"):
+                await links.flush()
+        await links.flush()
+        await rig.reach(client_ref, 4)
 
 
 async def test_days_and_months(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

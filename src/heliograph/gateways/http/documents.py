@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.documents import DocumentKind
-from heliograph.domain.money import parse_micros
+from heliograph.domain.money import parse_micros, round_to_hundredth
 from heliograph.domain.refusals import Refusal
 from heliograph.gateways.http.calls import Call, Document, Reply
 from heliograph.gateways.http.failures import log_failure
@@ -41,7 +41,7 @@ def _find_subclient(call: Call) -> Account | None:
 async def _add(call: Call) -> Reply:
     """`add_account=1`."""
     try:
-        micros = parse_micros(call.fields.get("sum", ""))
+        micros = round_to_hundredth(parse_micros(call.fields.get("sum", "")))
     except ValueError as error:
         raise ParameterError(f"sum: {error}") from None
     if micros <= 0:

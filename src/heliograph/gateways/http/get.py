@@ -21,7 +21,6 @@ from heliograph.protocols.forms.urlencoded import is_true
 __all__ = ["get"]
 
 Operation = Callable[[Call], Awaitable[Reply]]
-# What free names in lists lose in the form of lines, where clients cut at commas.
 _PRICE_KINDS = ("api", "mass", "mms", "hlr", "call")
 
 
@@ -86,6 +85,8 @@ async def _show_prices(call: Call) -> Reply:
         records.append({"zone": zone.zone, "name": name, **prices})
     if call.fmt == Format.JSON:
         return Reply(write_json({"zones": records, "currency": call.account.currency}))
+    if not records and call.fmt != Format.XML:
+        return call.refuse(Refusal.NOT_FOUND)  # a body is never empty
     return Reply(write_list(call.fmt, records, item="zone"))
 
 

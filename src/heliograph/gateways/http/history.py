@@ -5,10 +5,12 @@ Members, their order and their labels in lines are those of the data reference, 
 
 from __future__ import annotations
 
+import asyncio
 import re
 import zlib
 from datetime import date, timedelta
 
+from heliograph.domain.lists import split_recipients
 from heliograph.domain.messages import MessageType
 from heliograph.domain.numbering import normalise_recipient
 from heliograph.domain.refusals import Refusal
@@ -32,6 +34,7 @@ MAX_MESSAGES = 1_000
 DEFAULT_MESSAGES = 100
 MAX_NUMBERS = 1_000
 MAX_ANSWERS = 10_000
+_MANY_ANSWERS = 1_000
 MAX_HOURS = 168
 _HOUR_MS = 3_600_000
 _WHOLE = re.compile(r"\d{1,18}", re.ASCII)
@@ -60,12 +63,13 @@ _LINE = (
 
 
 def _read_number(text: str, *, default: int, most: int) -> int:
-    """A whole number from 1; above `most` it is `most`. Raises ValueError."""
+    """A whole number; above `most` it is `most`. Programs that always send all parameters write 0
+    for what they do not want to say. Raises ValueError."""
     if not text:
         return default
-    if not _WHOLE.fullmatch(text) or int(text) == 0:
-        raise ValueError("not a number above zero")
-    return min(int(text), most)
+    if not _WHOLE.fullmatch(text):
+        raise ValueError("not a whole number")
+    return min(int(text) or default, most)
 
 
 def _read_period(fields: dict[str, str], today: date) -> tuple[date, date]:
@@ -80,7 +84,7 @@ def _read_period(fields: dict[str, str], today: date) -> tuple[date, date]:
 
 
 def _read_recipients(fields: dict[str, str], name: str) -> list[str]:
-    given = [each for each in map(str.strip, fields.get(name, "").split(",")) if each]
+    given = split_recipients(fields.get(name, ""))
     if len(given) > MAX_NUMBERS:
         raise ValueError("too many numbers")
     if name == "email":
@@ -92,7 +96,8 @@ async def list_messages(call: Call) -> Reply:
     """`get_messages=1`: messages of a period, newest first."""
     fields, zone = call.fields, call.settings.zone
     history = call.services.data.history
-    mails = fields.get("format", "0") == "8"
+    # Who asks for an address means mail, also without saying so.
+    mails = fields.get("format", "8" if fields.get("email") else "0") == "8"
     try:
         start, end = _read_period(fields, day_of(history.now_ms(), zone))
         limit = _read_number(fields.get("cnt", ""), default=DEFAULT_MESSAGES, most=MAX_MESSAGES)
@@ -157,8 +162,7 @@ async def list_answers(call: Call) -> Reply:
     history = call.services.data.history
     try:
         hours = _read_number(fields.get("hour", ""), default=0, most=MAX_HOURS)
-        after = fields.get("after_id", "")
-        after_id = 0 if after in ("", "0") else _read_number(after, default=0, most=10**18)
+        after_id = _read_number(fields.get("after_id", ""), default=0, most=10**18)
         limit = _read_number(fields.get("cnt", ""), default=MAX_ANSWERS, most=MAX_ANSWERS)
     except ValueError:
         return call.refuse(Refusal.BAD_PARAMETERS)
@@ -173,7 +177,13 @@ async def list_answers(call: Call) -> Reply:
     found = await history.incoming(call.account, query)
     if not found and call.fmt in (Format.TEXT, Format.NUMBERS):
         return call.refuse(Refusal.NOT_FOUND)
-    return Reply(write_list(call.fmt, [_tell(call, each) for each in found], item="answer"))
+    if len(found) > _MANY_ANSWERS:  # by a thread: it would hold up everybody else's requests
+        return Reply(await asyncio.to_thread(_write_answers, call, found))
+    return Reply(_write_answers(call, found))
+
+
+def _write_answers(call: Call, found: list[IncomingMessage]) -> str:
+    return write_list(call.fmt, [_tell(call, each) for each in found], item="answer")
 
 
 def _tell(call: Call, message: IncomingMessage) -> dict[str, Value]:

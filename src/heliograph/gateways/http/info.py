@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import date
 
+from heliograph.domain.lists import split_recipients
 from heliograph.domain.refusals import Refusal
 from heliograph.gateways.http.calls import Call, Document, Reply
 from heliograph.gateways.http.dates import parse_day
 from heliograph.gateways.http.repetition import count_equal
-from heliograph.protocols.forms.replies import Format, Record, write_list, write_record
+from heliograph.protocols.forms.replies import (
+    Format,
+    Record,
+    write_json,
+    write_list,
+    write_record,
+    write_xml,
+)
 from heliograph.protocols.forms.urlencoded import is_true
 
 __all__ = ["get_mnp", "info"]
@@ -26,7 +33,7 @@ async def info(call: Call) -> Reply:
     if refusal is not None:
         return call.refuse(refusal)
     text = call.fields.get("phone", "")
-    phones = [each for each in map(str.strip, text.split(",")) if each]
+    phones = split_recipients(text)
     if not (
         is_true(call.fields.get("get_operator", ""))
         and call.parameters.is_whole
@@ -41,7 +48,8 @@ async def info(call: Call) -> Reply:
     if call.fmt == Format.TEXT:
         # A client cuts the line at its commas and counts.
         records = [{name: str(v).replace(", ", " ") for name, v in r.items()} for r in records]
-    if "," in text or call.fmt in (Format.TEXT, Format.NUMBERS):
+    # A comma behind a single number asks for a list, as in status.php.
+    if "," in text or len(phones) > 1 or call.fmt in (Format.TEXT, Format.NUMBERS):
         return Reply(write_list(call.fmt, records, item="info"))
     record = {name: value for name, value in records[0].items() if name != "phone"}
     return Reply(write_record(call.fmt, record, root="info"))
@@ -58,17 +66,28 @@ async def get_mnp(call: Call) -> Reply:
         return call.refuse(Refusal.BAD_PARAMETERS)
     if not call.parameters.is_whole:
         return call.refuse(Refusal.BAD_PARAMETERS)
+    lookups = call.services.data.lookups
     if day is None:
-        rows = await call.services.data.lookups.ported()
-        # A million rows take a while: not in the event loop.
-        content = await asyncio.to_thread(_write_csv, rows)
+        pages = [_write_lines(page) async for page in lookups.ported()]
+        content = "\n".join([_CSV_HEAD, *pages, ""]).encode()
         return Reply("", document=Document("text/csv; charset=utf-8", "mnp.csv", content))
-    rows = await call.services.data.lookups.ported_on((day - _EPOCH).days)
+    number_of_day = (day - _EPOCH).days
     if call.fmt in (Format.TEXT, Format.NUMBERS):
-        return Reply("\n".join([_CSV_HEAD, *(";".join(row) for row in rows)]))
-    records = [{"phone": number, "mccmnc": mccmnc} for number, mccmnc in rows]
-    return Reply(write_list(call.fmt, records, item="number"))
+        pages = [_write_lines(page) async for page in lookups.ported(number_of_day)]
+        return Reply("\n".join([_CSV_HEAD, *pages]))
+    pages = [_write_records(call.fmt, page) async for page in lookups.ported(number_of_day)]
+    if call.fmt == Format.JSON:
+        return Reply("[\n" + ",\n".join(pages) + "\n]" if pages else "[]")
+    return Reply("\n".join(["<list>", *pages, "</list>"]))
 
 
-def _write_csv(rows: list[tuple[str, str]]) -> bytes:
-    return "\n".join([_CSV_HEAD, *(";".join(row) for row in rows), ""]).encode()
+def _write_lines(page: list[tuple[str, str]]) -> str:
+    return "\n".join(map(";".join, page))
+
+
+def _write_records(fmt: Format, page: list[tuple[str, str]]) -> str:
+    """A page without what stands around all of them."""
+    records = [{"phone": number, "mccmnc": mccmnc} for number, mccmnc in page]
+    if fmt == Format.JSON:
+        return write_json(records).removeprefix("[\n").removesuffix("\n]")
+    return "\n".join(write_xml("number", record) for record in records)

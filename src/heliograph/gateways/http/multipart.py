@@ -99,11 +99,11 @@ class _Collector:
 
 
 def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace")[:_MAX_NAME_CHARS]
+    return data.decode("utf-8", "replace").replace("\0", "")[:_MAX_NAME_CHARS]
 
 
 def _file_name(data: bytes) -> str:
-    return re.split(r"[/\\]", data.decode("utf-8", "replace"))[-1][:_MAX_NAME_CHARS]
+    return re.split(r"[/\\]", _text(data))[-1]
 
 
 def boundary_of(content_type: bytes) -> bytes:

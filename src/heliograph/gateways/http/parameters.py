@@ -90,7 +90,7 @@ def _looks_like_json(body: bytes) -> bool:
 
 
 def _read_json(raw: dict[str, str], body: bytes, default: Charset, *, is_whole: bool) -> Parameters:
-    fields = decode_fields(raw, UTF_8).copy()
+    known = decode_fields(raw, UTF_8).copy()
     try:
         members = msgspec.json.decode(body.removeprefix(_BOM))
         if len(members) > MAX_FIELDS:
@@ -98,15 +98,15 @@ def _read_json(raw: dict[str, str], body: bytes, default: Charset, *, is_whole: 
         for name, value in members.items():
             text = _text_of(name, value)
             if text is not None:
-                fields[name] = text
+                known[name] = text
     # A body nested deeper than the decoder's stack ends in a RecursionError.
     except (msgspec.DecodeError, ValueError, RecursionError):
         is_whole = False
+    fields = known
+    if any("\0" in value for value in known.values()):  # see decode_fields
+        fields = {name: value.replace("\0", "") for name, value in known.items()}
     charset = find_charset(fields.get("charset", ""), default)
-    raw = fields
-    if any("\0" in value for value in raw.values()):
-        fields = {name: value.replace("\0", "") for name, value in raw.items()}
-    return Parameters(raw, fields, charset=charset, is_whole=is_whole)
+    return Parameters(known, fields, charset=charset, is_whole=is_whole)
 
 
 def _text_of(name: str, value: Any) -> str | None:

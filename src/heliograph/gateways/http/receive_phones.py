@@ -9,8 +9,7 @@ from heliograph.gateways.http.calls import Call, Reply
 from heliograph.gateways.http.dates import day_of, format_day
 from heliograph.gateways.http.operations import finish, require, run_operation
 from heliograph.gateways.http.repetition import count_equal
-from heliograph.gateways.http.send_request import ParameterError
-from heliograph.protocols.forms.replies import Value, write_list
+from heliograph.protocols.forms.replies import Format, Value, write_list
 from heliograph.protocols.forms.urlencoded import is_true
 
 __all__ = ["receive_phones"]
@@ -39,6 +38,8 @@ async def _list(call: Call) -> Reply:
             record["noprolong"] = int(each.is_ending)
             record["till"] = "" if till is None else format_day(till)
         records.append(record)
+    if not records and call.fmt in (Format.TEXT, Format.NUMBERS):
+        return call.refuse(Refusal.NOT_FOUND)  # a body is never empty
     return Reply(write_list(call.fmt, records, item="phone", root="result"))
 
 
@@ -51,8 +52,6 @@ async def _rent(call: Call) -> Reply:
 
 async def _change(call: Call) -> Reply:
     """`chg=1`: whether the next month is to be charged."""
-    if "noprolong" not in call.fields:
-        raise ParameterError("noprolong: missing")
     number, is_ending = _read(call)
     refusal = await call.services.data.rentals.change(call.account, number, is_ending=is_ending)
     if refusal is not None:

@@ -74,8 +74,8 @@ def decode_fields(raw: dict[str, str], charset: Charset) -> dict[str, str]:
     """Texts of the raw views in `charset`; `raw` itself when there is nothing to do. Names stay as
     they are: no parameter of the API has a letter outside of ASCII in its name.
 
-    Zero bytes are dropped: old PHP clients with curl put one before a value that begins with `@`,
-    and PostgreSQL holds none in a text.
+    Zero bytes are dropped: no parameter means one, PostgreSQL can not hold them, and old PHP
+    clients with curl put one before a value that begins with `@`.
     """
     everything = "".join(raw.values())
     if everything.isascii() and "\0" not in everything:
