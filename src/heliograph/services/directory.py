@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from sqlalchemy import Row
 
 from heliograph.domain.accounts import Account, AccountKind
 from heliograph.domain.currencies import Exchange
@@ -67,6 +68,8 @@ class Directory:
         self._tables_version = -1
         self._listeners: list[Callable[[], None]] = []
         self._loading = asyncio.Lock()
+        self._roll = accounts.Roll()
+        self._stored_plans: tariffs.StoredPlans = ([], [])
         self._converted: dict[tuple[int, str], TariffPlan] = {}
 
     # --- lookups ----------------------------------------------------------------------------------
@@ -163,12 +166,12 @@ class Directory:
         """Reads everything. Raises what the database raises; then the old values stay in use."""
         async with self._database.snapshot() as connection:
             version = await revisions.current(connection)
-            known = share(await accounts.load_accounts(connection))
+            rows = await accounts.read_rows(connection)
             rates = await currencies.load_rates(connection)
             keys = await accounts.list_api_keys(connection)
             configs = await routing.list_connectors(connection)
             routes = await routing.list_routes(connection)
-            plans = await tariffs.load_plans(connection)
+            stored_plans = await tariffs.read_plans(connection)
             number_owners = await numbering.load_service_numbers(connection)
             tables_version = await revisions.numbering_version(connection)
             are_known = self._numbering is not None and tables_version == self._tables_version
@@ -180,13 +183,18 @@ class Directory:
                 NumberingPlan.load_default, imported=imported, ported=ported
             )
             self._tables_version = tables_version
-        by_id = {account.id: account for account in known}
+        # Not in the event loop either: a second for the first time, with 20,000 accounts.
+        by_id, by_login, acting = await asyncio.to_thread(self._renew_accounts, rows)
+        plans = self._snapshot.plans
+        if stored_plans != self._stored_plans:
+            plans = await asyncio.to_thread(tariffs.make_plans, stored_plans)
+            self._stored_plans = stored_plans
         self._converted = {}
         self._snapshot = _Snapshot(
             version=version,
-            by_login={account.login: account for account in known},
+            by_login=by_login,
             by_id=by_id,
-            acting=_find_principals(by_id),
+            acting=acting,
             rates=rates,
             key_owners={key.sha256: key.account_id for key in keys if not key.is_disabled},
             number_owners=number_owners,
@@ -198,6 +206,15 @@ class Directory:
                 sandboxes=frozenset(c.id for c in configs if c.kind == SANDBOX_KIND),
             ),
         )
+
+    def _renew_accounts(
+        self, rows: list[Row[Any]]
+    ) -> tuple[dict[int, Account], dict[str, Account], dict[int, Account]]:
+        """(by id, by login, whom logins act as)."""
+        known = share(self._roll.renew(rows))
+        by_id = {account.id: account for account in known}
+        by_login = {account.login: account for account in known}
+        return by_id, by_login, _find_principals(by_id)
 
     async def refresh_if_changed(self) -> bool:
         """Reads everything anew if the configuration has another version; True when it had."""

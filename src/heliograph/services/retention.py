@@ -15,7 +15,7 @@ import structlog
 from heliograph.domain.accounts import Account
 from heliograph.services.directory import Directory
 from heliograph.storage.database import Database
-from heliograph.storage.retention import hide_page
+from heliograph.storage.retention import has_old, hide_page
 
 __all__ = ["Retention"]
 
@@ -60,6 +60,15 @@ class Retention:
 
     async def _work_on(self, account: Account, days: int) -> int:
         before_ms = self._clock() - days * _DAY_MS
+        async with self._database.read() as connection:
+            # Nearly always there is nothing to do, and thousands of sub-clients may be asked.
+            if not await has_old(
+                connection,
+                account.id,
+                before_ms=before_ms,
+                from_bucket=self._reached.get(account.id, 0),
+            ):
+                return 0
         hidden = 0
         while True:
             async with self._database.write() as connection:

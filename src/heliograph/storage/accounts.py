@@ -15,7 +15,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, TypedDict, Unpack
 
 import msgspec
-from sqlalchemy import ColumnElement, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, Select, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,7 @@ __all__ = [
     "ApiKey",
     "LoginTaken",
     "NoSuchAccount",
+    "Roll",
     "change_settings",
     "create_account",
     "create_api_key",
@@ -42,6 +43,7 @@ __all__ = [
     "load_accounts",
     "load_logins",
     "open_electronic_purse",
+    "read_rows",
     "rename_account",
     "set_credit",
     "update_account",
@@ -237,24 +239,38 @@ async def load_accounts(
     limit: int | None = None,
 ) -> list[Account]:
     """Accounts in the order of their ids."""
-    second = balances.alias("second")
-    payer = case((accounts.c.payer_id == 0, accounts.c.id), else_=accounts.c.payer_id)
-    query = (
-        select(
-            accounts,
-            balances.c.credit_micros,
-            func.coalesce(second.c.purse_id, 0).label("electronic_id"),
-        )
-        .join(balances, balances.c.purse_id == accounts.c.id)
-        .outerjoin(second, second.c.purse_id == -payer)
-        .order_by(accounts.c.id)
-    )
+    query = _SELECT
     if condition is not None:
         query = query.where(condition)
     if limit is not None:
         query = query.limit(limit)
     rows = await connection.execute(query)
-    return [_make_account(dict(row)) for row in rows.mappings()]
+    return [_make_account(dict(zip(_COLUMNS, row, strict=True))) for row in rows]
+
+
+async def read_rows(connection: AsyncConnection) -> list[Row[Any]]:
+    """All accounts as they are stored; for a Roll."""
+    return list((await connection.execute(_SELECT)).all())
+
+
+class Roll:
+    """All accounts as they were read the last time: of the next reading only those that have
+    changed are made anew, as to make one takes fifty microseconds and there may be 100,000."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[tuple[Any, ...], Account]] = {}
+
+    def renew(self, rows: Sequence[Row[Any]]) -> list[Account]:
+        """The accounts of `read_rows`. Takes long when many are new: call it in a thread."""
+        found: dict[int, tuple[tuple[Any, ...], Account]] = {}
+        for each in rows:
+            row = tuple(each)
+            last = self._known.get(row[_ID])
+            if last is None or last[0] != row:
+                last = (row, _make_account(dict(zip(_COLUMNS, row, strict=True))))
+            found[row[_ID]] = last
+        self._known = found
+        return [account for _, account in found.values()]
 
 
 async def create_api_key(
@@ -308,6 +324,26 @@ async def list_api_keys(connection: AsyncConnection, account_id: int | None = No
 def hash_api_key(key: str) -> str:
     """What is stored of a key."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _select() -> Select[Any]:
+    second = balances.alias("second")
+    payer = case((accounts.c.payer_id == 0, accounts.c.id), else_=accounts.c.payer_id)
+    return (
+        select(
+            accounts,
+            balances.c.credit_micros,
+            func.coalesce(second.c.purse_id, 0).label("electronic_id"),
+        )
+        .join(balances, balances.c.purse_id == accounts.c.id)
+        .outerjoin(second, second.c.purse_id == -payer)
+        .order_by(accounts.c.id)
+    )
+
+
+_SELECT = _select()
+_COLUMNS = tuple(_SELECT.selected_columns.keys())
+_ID = _COLUMNS.index("id")
 
 
 def _columns(fields: AccountFields) -> dict[str, Any]:

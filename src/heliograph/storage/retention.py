@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from heliograph.storage.schema import messages, submissions
 from heliograph.storage.sets import among
 
-__all__ = ["hide_page"]
+__all__ = ["has_old", "hide_page"]
 
 # By the index of history, whose buckets grow with time: open messages hold their bucket up.
 _FIND = text(
@@ -16,6 +16,19 @@ _FIND = text(
     "WHERE account_id = :account_id AND (id >> 13) >= :bucket AND is_deleted = 0 "
     "AND created_at < :before ORDER BY account_id, (id >> 13) LIMIT :limit"
 )
+
+
+async def has_old(
+    connection: AsyncConnection, account_id: int, *, before_ms: int, from_bucket: int
+) -> bool:
+    """Whether `hide_page` would find any message."""
+    parameters = {
+        "account_id": account_id,
+        "bucket": from_bucket,
+        "before": before_ms,
+        "limit": 1,
+    }
+    return (await connection.execute(_FIND, parameters)).first() is not None
 
 
 async def hide_page(

@@ -198,6 +198,41 @@ async def test_ten_thousand_accounts_and_rates(database: Database, directory: Di
     assert directory.account("user9999") is not None
 
 
+async def test_only_what_has_changed_is_made_anew(database: Database, directory: Directory) -> None:
+    """Some sub-client is changed every second, and nobody waits for the others to be read."""
+    for login in ("alex", "boris"):
+        await administration.create_account(database, login, "Password1", now_ms=NOW)
+    await directory.refresh_if_changed()
+    alex, boris, plans = directory.account("alex"), directory.account("boris"), directory.plans
+    assert alex is not None
+    await administration.change_settings(database, "boris", {"dlim": "5"})
+    await directory.refresh_if_changed()
+    assert directory.account("alex") is alex
+    assert directory.account_by_id(alex.id) is alex
+    changed = directory.account("boris")
+    assert changed is not boris
+    assert changed is not None
+    assert changed.policy is not None
+    assert directory.plans is plans
+    # Money is a matter of the ledger, but a credit and a second balance are seen here.
+    await administration.set_credit(database, "alex", 7)
+    await administration.pay(database, "alex", 5, now_ms=NOW, is_electronic=True)
+    async with database.write() as connection:
+        rate = tariffs.Rate(type=MessageType.SMS, price_micros=9)
+        await tariffs.set_rate(connection, next(iter(plans)), rate)
+        await accounts.rename_account(connection, alex.id, "anna")
+    await directory.refresh_if_changed()
+    renamed = directory.account("anna")
+    assert renamed is not None
+    assert (renamed.credit_micros, renamed.electronic_id) == (7, -alex.id)
+    assert directory.account("alex") is None
+    assert directory.account("boris") is changed
+    plan = directory.plan_of(renamed)
+    assert plan is not None
+    assert plan.price(MessageType.SMS, "99999", "999") == 9
+    assert directory.plans is not plans
+
+
 @pytest.mark.parametrize(
     ("login", "password"), [("with space", "Password1"), ("alex", "short1A"), ("", "Password1")]
 )

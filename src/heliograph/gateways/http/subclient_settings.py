@@ -102,8 +102,8 @@ def _plan_number(value: str) -> int:
 
 
 def _codes(value: str) -> str:
-    parse_codes(value)
-    return _long_text(value)
+    parse_codes(value)  # which bounds their number: to cut the text would make other codes
+    return ",".join(code for code in map(str.strip, value.split(",")) if code)
 
 
 def _hours(value: str) -> str:

@@ -111,9 +111,15 @@ async def _show_sums(call: Call) -> Reply:
     found = await call.services.statistics.subclients(call.account, _read_selection(call))
     if isinstance(found, Refusal):
         return call.refuse(found)
-    is_full = call.fmt == Format.JSON
-    records = [_sums_record(each, is_full=is_full) for each in found]
-    return Reply(write_list(call.fmt, records, item="stat"))
+    if len(found) <= _MANY_LINES:
+        return Reply(_write_sums(call.fmt, found))
+    # By a thread: it would hold up everybody else's requests.
+    return Reply(await asyncio.to_thread(_write_sums, call.fmt, found))
+
+
+def _write_sums(fmt: Format, sums: list[SubclientSums]) -> str:
+    is_full = fmt == Format.JSON
+    return write_list(fmt, [_sums_record(each, is_full=is_full) for each in sums], item="stat")
 
 
 async def _show_details(call: Call) -> Reply:
@@ -125,7 +131,6 @@ async def _show_details(call: Call) -> Reply:
         return call.refuse(found)
     if len(found) <= _MANY_LINES:
         return Reply(_write_details(call, found))
-    # By a thread: it would hold up everybody else's requests.
     return Reply(await asyncio.to_thread(_write_details, call, found))
 
 

@@ -21,7 +21,7 @@ GOOD = [
     ("mintrf", "8", "8"),
     ("nb", "10,5", "10.50"),
     ("sender2", "Shop", "Shop"),
-    ("fmts", "7, -77", "7, -77"),
+    ("fmts", "7, -77 ,", "7,-77"),
     ("ktm", "30", "30"),
     ("vld", "060", "60"),
     ("tmlim", "9-21", "9-21"),
@@ -49,6 +49,14 @@ def test_a_setting(name: str, value: str, kept: str) -> None:
     assert read_changes({name: value}, is_new=True).settings == {name: kept}
     assert read_changes({name: ""}, is_new=False).settings == {name: ""}
     assert read_changes({name: ""}, is_new=True).settings == {}
+
+
+def test_a_long_list_of_codes_is_kept_whole() -> None:
+    """Of a text that is cut, the last code would be another one: -7 of -7701."""
+    codes = ",".join(f"-77{number:011d}" for number in range(1_000))
+    assert read_changes({"fmts": codes}, is_new=False).settings == {"fmts": codes}
+    with pytest.raises(ParameterError):
+        read_changes({"fmts": f"{codes},-7"}, is_new=False)
 
 
 @pytest.mark.parametrize(
