@@ -61,6 +61,9 @@ _PAUSE_MS = 5_000
 _STINT_S = 0.002
 # Rows that may wait for the disk before portions are held back.
 _MAX_JOURNAL_ROWS = 20_000
+# Parts of an account that may wait for a carrier before portions are held back: a third of its
+# lane, which single messages of the account share. What does not fit waits behind the list.
+_MAX_AHEAD = 10_000
 # Chunks counted in one turn of a campaign, and how long until one is counted again: the pause
 # doubles while nothing changes.
 _TALLIES = 4
@@ -76,11 +79,13 @@ _log = structlog.get_logger(__name__)
 
 class Job:
     """A campaign with something to do. `chunks`: those that are not closed, by submission. `seen`:
-    who got a message in this run, when the same people may come again; as it was in which run."""
+    who got a message in this run, when the same people may come again; as it was in which run.
+    `connectors`: those that carry it, as far as it is known."""
 
     __slots__ = (
         "campaign",
         "chunks",
+        "connectors",
         "looks",
         "paused_until",
         "seen",
@@ -96,6 +101,7 @@ class Job:
         self.looks: dict[int, tuple[int, int]] = {}
         self.source: tuple[int, Source | None] | None = None
         self.seen: tuple[int, Seen | None] = (-1, None)
+        self.connectors: set[int] = set()
         self.stopped: set[int] = set()
         self.waiters: list[asyncio.Event] = []
         self.paused_until = 0
@@ -277,6 +283,18 @@ class CampaignRuns:
         """Who sends; None: he is blocked, and nothing of his lists goes out meanwhile."""
         return self._directory.sender_of(campaign.account_id, campaign.order["actor"])
 
+    def _is_ahead(self, job: Job) -> bool:
+        """Whether enough of its account waits for the carriers that it needs."""
+        upstreams = [
+            self._dispatch.upstreams[id] for id in job.connectors if id in self._dispatch.upstreams
+        ]
+        working = [each for each in upstreams if each.connector.is_up]
+        account_id = job.campaign.account_id
+        return any(
+            account_id in each.lanes.spilled or each.lanes.size(account_id) >= _MAX_AHEAD
+            for each in working or upstreams
+        )
+
     # --- messages ---------------------------------------------------------------------------------
 
     async def _begin_run(self, campaign: Campaign, now_ms: int) -> None:
@@ -306,7 +324,7 @@ class CampaignRuns:
         """The next portion of a run becomes messages."""
         campaign = job.campaign
         account = self._sender(campaign)
-        if account is None or self._journal.depth > _MAX_JOURNAL_ROWS:
+        if account is None or self._journal.depth > _MAX_JOURNAL_ROWS or self._is_ahead(job):
             return False
         if job.source is None or job.source[0] != campaign.seq:
             async with self._database.read() as connection:
@@ -383,6 +401,7 @@ class CampaignRuns:
                 cost_micros=sum(draft.price_micros for draft in plan.drafts),
             )
             made[:] = [chunk]
+            job.connectors.update(*{draft.route for draft in plan.drafts})
             return {**more, rows.INSERT_CHUNKS: [rows.chunk_row(chunk)]}
 
         future: asyncio.Future[Submitted | Refused] = asyncio.get_running_loop().create_future()
@@ -404,13 +423,14 @@ class CampaignRuns:
         now_ms = self._clock()
         chunk = next((c for c in job.chunks.values() if 0 < c.held_until <= now_ms), None)
         account = self._sender(job.campaign)
-        if chunk is None or account is None:
+        if chunk is None or account is None or self._is_ahead(job):
             return False
         submission_id = chunk.submission_id
         async with self._database.read() as connection:
             ids = await rows.due_held(connection, submission_id, now_ms, SOURCE_RECIPIENTS)
             page = await load_messages(connection, ids)
             later = await rows.next_held(connection, submission_id, now_ms)
+        job.connectors.update(*{message.route for message in page})
         page = await self._end_unwanted(job.campaign, account, page)
         changes = Changes(now_ms)
         release(changes, page)

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from tests.unit.services.lists import Lists, open_lists, phones
-from tests.unit.services.rig import open_rig
+from tests.unit.services.rig import PuppetConnector, open_rig
 
 from heliograph.domain.accounts import Account, AccountKind
 from heliograph.domain.blacklists import BlackType
 from heliograph.domain.campaigns import (
+    SOURCE_RECIPIENTS,
     CampaignOrder,
     CampaignState,
     Repetition,
@@ -163,6 +164,30 @@ async def test_second_messages_are_written_as_the_list_says(lists: Lists) -> Non
     await lists.rig.until(lambda: len(lists.puppet.sent_to) == 2)
     assert lists.puppet.texts[1].isascii()
     assert "example.com" not in lists.puppet.texts[1]
+
+
+async def test_a_list_is_not_made_faster_than_it_is_carried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a single message of the account itself does not wait behind all of its list."""
+    monkeypatch.setattr("heliograph.services.campaign_runs._MAX_AHEAD", SOURCE_RECIPIENTS)
+    monkeypatch.setattr("heliograph.services.campaigns._PATIENCE_S", 0)
+    async with open_rig(tmp_path, balance=10**11) as rig:
+        puppet = PuppetConnector(1, window=2, answers=False)
+        await rig.attach(puppet)
+        lists = Lists(rig, puppet)
+        count = 4 * SOURCE_RECIPIENTS
+        id = await lists.add(",".join(phones(count)))
+        await lists.until(id, lambda v: v.message_count == 2 * SOURCE_RECIPIENTS)
+        for _ in range(3):
+            assert not await lists.campaigns.runs._turn(lists.campaigns.runs._jobs[id])
+        await rig.send("79261234567")
+        puppet.accept()
+        await rig.until(lambda: "79261234567" in puppet.sent_to[:4])
+        puppet.answers, puppet.free = True, 2 * count
+        puppet.accept()
+        await rig.until(lambda: len(puppet.sent_to) == count + 1)
+        assert (await lists.view(id)).message_count == count
 
 
 # --- additional logins ----------------------------------------------------------------------------
