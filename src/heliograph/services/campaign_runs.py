@@ -31,13 +31,14 @@ from heliograph.domain.campaigns import (
     Source,
     next_run,
 )
-from heliograph.domain.messages import Message, MessageState
+from heliograph.domain.messages import MessageState
 from heliograph.domain.planning import Plan
 from heliograph.domain.policies import zone_of
-from heliograph.domain.refusals import RECIPIENT_OUTCOMES, Refusal
+from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Entry as Recipients
 from heliograph.domain.requests import Refused, SendRequest, Submitted
 from heliograph.services.campaign_orders import CampaignOrders
+from heliograph.services.campaign_releases import CampaignReleases
 from heliograph.services.campaign_repeats import CampaignRepeats
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.clockwork import release
@@ -135,7 +136,7 @@ class CampaignRuns:
         self._database = database
         self._journal = journal
         self._directory = directory
-        self._registers = registers
+        self._releases = CampaignReleases(directory=directory, registers=registers, books=books)
         self._submit = submit
         self._dispatch = dispatch
         self._tracker = tracker
@@ -431,10 +432,15 @@ class CampaignRuns:
             page = await load_messages(connection, ids)
             later = await rows.next_held(connection, submission_id, now_ms)
         job.connectors.update(*{message.route for message in page})
-        page = await self._end_unwanted(job.campaign, account, page)
+        ended = Changes(now_ms)
+        page, opens_at = self._releases.sift(ended, job.campaign, account, page)
+        if not ended.is_empty:
+            self._written(ended, await self._journal.write(ended.entry(must_write=True)))
         changes = Changes(now_ms)
         release(changes, page)
         held_until = now_ms if len(ids) == SOURCE_RECIPIENTS else later
+        if opens_at:
+            held_until = min(opens_at, later or opens_at)
         changes.rows[rows.UPDATE_CHUNKS].append(
             rows.chunk_update(replace(chunk, held_until=held_until))
         )
@@ -443,27 +449,6 @@ class CampaignRuns:
         job.looks[submission_id] = (now_ms + _FIRST_LOOK_MS, _FIRST_LOOK_MS)
         self._dispatch.enqueue(page, is_bulk=True)
         return True
-
-    async def _end_unwanted(
-        self, campaign: Campaign, account: Account, page: list[Message]
-    ) -> list[Message]:
-        """Ends those whose life is over, after a long stop, and those to numbers that were put on
-        the black list meanwhile; the others."""
-        black_list = self._registers.black_list(account.id)
-        is_mass = campaign.recipient_count > 1
-        changes, left = Changes(self._clock()), []
-        for message in page:
-            if message.expires_at <= changes.now_ms:
-                self._books.end_message(changes, message, MessageState.EXPIRED, 6)
-            elif black_list and black_list.blocks(message.recipient, is_mass=is_mass):
-                self._books.end_message(
-                    changes, message, *RECIPIENT_OUTCOMES[Refusal.NUMBER_BLOCKED]
-                )
-            else:
-                left.append(message)
-        if not changes.is_empty:
-            self._written(changes, await self._journal.write(changes.entry(must_write=True)))
-        return left
 
     # --- counting ---------------------------------------------------------------------------------
 

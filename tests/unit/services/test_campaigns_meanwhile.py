@@ -276,6 +276,20 @@ async def test_what_waits_is_looked_at_once_more_before_it_goes(lists: Lists) ->
     assert await lists.rig.balance() == before - price
 
 
+async def test_what_is_late_keeps_to_the_allowed_hours(lists: Lists) -> None:
+    id = await lists.add(ONE, time=in_an_hour())
+    hour = (now_ms() // HOUR_MS + 3 + 5) % 24  # in Moscow, five hours from now
+    await set_account(lists, settings={"tmlim": f"{hour}-{hour + 1}"})
+    await come_due(lists, id)
+    chunks = lists.campaigns.runs._jobs[id].chunks
+    await lists.rig.until(lambda: all(chunk.held_until > now_ms() for chunk in chunks.values()))
+    assert {chunk.held_until // HOUR_MS % 24 for chunk in chunks.values()} == {(hour - 3) % 24}
+    assert lists.puppet.sent_to == []
+    await set_account(lists, settings={"tmlim": ""})
+    await come_due(lists, id)
+    await lists.rig.until(lambda: lists.puppet.sent_to == [ONE])
+
+
 async def test_a_group_that_is_gone_when_a_run_begins_is_left_out(lists: Lists) -> None:
     group = await add_group(lists, "17", ONE)
     id = await lists.add(f"G17,{TWO}", repetition=Repetition.HOURLY)
