@@ -128,6 +128,9 @@ async def test_sources(books: Books) -> None:
     async with books.database.write() as connection:
         found = [await rows.read_source(connection, made.id, seq) for seq in range(4)]
         assert found == [*sources, None]
+        assert await rows.may_repeat(connection, made.id)
+        assert not await rows.may_repeat(connection, 7)  # no group
+        assert not await rows.may_repeat(connection, 5)  # nothing
         assert await rows.remove_orphans(connection) == [7]
         assert await rows.remove_sources(connection, 7, 50) == 1
         assert await rows.remove_sources(connection, made.id, 2) == 2
@@ -181,6 +184,9 @@ async def test_messages_of_a_chunk(books: Books) -> None:
     await books.journal.write(end)
     async with books.database.read() as connection:
         assert await rows.tally(connection, chunk.submission_id) == (30, 2, 1, 1)
+        recipients = rows.stream_recipients(connection, 1_000_001, 1)
+        assert sorted([each async for each in recipients]) == [f"+{each}" for each in PEOPLE]
+        assert [each async for each in rows.stream_recipients(connection, 1_000_001, 2)] == []
         assert await rows.open_messages(connection, chunk.submission_id, 10) == [waiting]
         asked = await rows.unreached(connection, chunk.submission_id, [S.UNDELIVERABLE], 10)
         assert [each[:2] for each in asked] == [(bad, PEOPLE[2])]

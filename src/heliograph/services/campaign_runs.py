@@ -31,13 +31,14 @@ from heliograph.domain.campaigns import (
     Source,
     next_run,
 )
-from heliograph.domain.messages import Message, MessageState
+from heliograph.domain.messages import MessageState
 from heliograph.domain.planning import Plan
 from heliograph.domain.policies import zone_of
-from heliograph.domain.refusals import RECIPIENT_OUTCOMES, Refusal
+from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Entry as Recipients
 from heliograph.domain.requests import Refused, SendRequest, Submitted
 from heliograph.services.campaign_orders import CampaignOrders
+from heliograph.services.campaign_releases import CampaignReleases
 from heliograph.services.campaign_repeats import CampaignRepeats
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.clockwork import release
@@ -61,6 +62,9 @@ _PAUSE_MS = 5_000
 _STINT_S = 0.002
 # Rows that may wait for the disk before portions are held back.
 _MAX_JOURNAL_ROWS = 20_000
+# Parts of an account that may wait for a carrier before portions are held back: a third of its
+# lane, which single messages of the account share. What does not fit waits behind the list.
+_MAX_AHEAD = 10_000
 # Chunks counted in one turn of a campaign, and how long until one is counted again: the pause
 # doubles while nothing changes.
 _TALLIES = 4
@@ -76,11 +80,13 @@ _log = structlog.get_logger(__name__)
 
 class Job:
     """A campaign with something to do. `chunks`: those that are not closed, by submission. `seen`:
-    who got a message in this run, when the same people may come again; as it was in which run."""
+    who got a message in this run, when the same people may come again; as it was in which run.
+    `connectors`: those that carry it, as far as it is known."""
 
     __slots__ = (
         "campaign",
         "chunks",
+        "connectors",
         "looks",
         "paused_until",
         "seen",
@@ -96,6 +102,7 @@ class Job:
         self.looks: dict[int, tuple[int, int]] = {}
         self.source: tuple[int, Source | None] | None = None
         self.seen: tuple[int, Seen | None] = (-1, None)
+        self.connectors: set[int] = set()
         self.stopped: set[int] = set()
         self.waiters: list[asyncio.Event] = []
         self.paused_until = 0
@@ -129,7 +136,7 @@ class CampaignRuns:
         self._database = database
         self._journal = journal
         self._directory = directory
-        self._registers = registers
+        self._releases = CampaignReleases(directory=directory, registers=registers, books=books)
         self._submit = submit
         self._dispatch = dispatch
         self._tracker = tracker
@@ -278,6 +285,18 @@ class CampaignRuns:
         account = self._directory.still_acting(campaign.account_id, campaign.actor_id)
         return None if account is None or account.is_blocked else account
 
+    def _is_ahead(self, job: Job) -> bool:
+        """Whether enough of its account waits for the carriers that it needs."""
+        upstreams = [
+            self._dispatch.upstreams[id] for id in job.connectors if id in self._dispatch.upstreams
+        ]
+        working = [each for each in upstreams if each.connector.is_up]
+        account_id = job.campaign.account_id
+        return any(
+            account_id in each.lanes.spilled or each.lanes.size(account_id) >= _MAX_AHEAD
+            for each in working or upstreams
+        )
+
     # --- messages ---------------------------------------------------------------------------------
 
     async def _begin_run(self, campaign: Campaign, now_ms: int) -> None:
@@ -307,7 +326,7 @@ class CampaignRuns:
         """The next portion of a run becomes messages."""
         campaign = job.campaign
         account = self._sender(campaign)
-        if account is None or self._journal.depth > _MAX_JOURNAL_ROWS:
+        if account is None or self._journal.depth > _MAX_JOURNAL_ROWS or self._is_ahead(job):
             return False
         if job.source is None or job.source[0] != campaign.seq:
             async with self._database.read() as connection:
@@ -384,6 +403,7 @@ class CampaignRuns:
                 cost_micros=sum(draft.price_micros for draft in plan.drafts),
             )
             made[:] = [chunk]
+            job.connectors.update(*{draft.route for draft in plan.drafts})
             return {**more, rows.INSERT_CHUNKS: [rows.chunk_row(chunk)]}
 
         future: asyncio.Future[Submitted | Refused] = asyncio.get_running_loop().create_future()
@@ -405,17 +425,23 @@ class CampaignRuns:
         now_ms = self._clock()
         chunk = next((c for c in job.chunks.values() if 0 < c.held_until <= now_ms), None)
         account = self._sender(job.campaign)
-        if chunk is None or account is None:
+        if chunk is None or account is None or self._is_ahead(job):
             return False
         submission_id = chunk.submission_id
         async with self._database.read() as connection:
             ids = await rows.due_held(connection, submission_id, now_ms, SOURCE_RECIPIENTS)
             page = await load_messages(connection, ids)
             later = await rows.next_held(connection, submission_id, now_ms)
-        page = await self._end_unwanted(job.campaign, account, page)
+        job.connectors.update(*{message.route for message in page})
+        ended = Changes(now_ms)
+        page, opens_at = self._releases.sift(ended, job.campaign, account, page)
+        if not ended.is_empty:
+            self._written(ended, await self._journal.write(ended.entry(must_write=True)))
         changes = Changes(now_ms)
         release(changes, page)
         held_until = now_ms if len(ids) == SOURCE_RECIPIENTS else later
+        if opens_at:
+            held_until = min(opens_at, later or opens_at)
         changes.rows[rows.UPDATE_CHUNKS].append(
             rows.chunk_update(replace(chunk, held_until=held_until))
         )
@@ -424,27 +450,6 @@ class CampaignRuns:
         job.looks[submission_id] = (now_ms + _FIRST_LOOK_MS, _FIRST_LOOK_MS)
         self._dispatch.enqueue(page, is_bulk=True)
         return True
-
-    async def _end_unwanted(
-        self, campaign: Campaign, account: Account, page: list[Message]
-    ) -> list[Message]:
-        """Ends those whose life is over, after a long stop, and those to numbers that were put on
-        the black list meanwhile; the others."""
-        black_list = self._registers.black_list(account.id)
-        is_mass = campaign.recipient_count > 1
-        changes, left = Changes(self._clock()), []
-        for message in page:
-            if message.expires_at <= changes.now_ms:
-                self._books.end_message(changes, message, MessageState.EXPIRED, 6)
-            elif black_list and black_list.blocks(message.recipient, is_mass=is_mass):
-                self._books.end_message(
-                    changes, message, *RECIPIENT_OUTCOMES[Refusal.NUMBER_BLOCKED]
-                )
-            else:
-                left.append(message)
-        if not changes.is_empty:
-            self._written(changes, await self._journal.write(changes.entry(must_write=True)))
-        return left
 
     # --- counting ---------------------------------------------------------------------------------
 

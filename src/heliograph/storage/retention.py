@@ -57,9 +57,10 @@ async def hide_page(
         is_needed = exists().where(
             messages.c.submission_id == submissions.c.id, messages.c.final_at == 0
         )
+        is_there = (submissions.c.text != "") | (submissions.c.comment != "")
         await connection.execute(
             update(submissions)
-            .where(among(connection, submissions.c.id, calls), ~is_needed)
+            .where(among(connection, submissions.c.id, calls), is_there, ~is_needed)
             .values(text="", comment="")
         )
     if not found:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from tests.unit.services.lists import Lists, open_lists, phones
-from tests.unit.services.rig import open_rig
+from tests.unit.services.rig import PuppetConnector, open_rig
 
 from heliograph.domain.accounts import Account, AccountKind
 from heliograph.domain.blacklists import BlackType
 from heliograph.domain.campaigns import (
+    SOURCE_RECIPIENTS,
     CampaignOrder,
     CampaignState,
     Repetition,
@@ -165,6 +166,30 @@ async def test_second_messages_are_written_as_the_list_says(lists: Lists) -> Non
     assert "example.com" not in lists.puppet.texts[1]
 
 
+async def test_a_list_is_not_made_faster_than_it_is_carried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a single message of the account itself does not wait behind all of its list."""
+    monkeypatch.setattr("heliograph.services.campaign_runs._MAX_AHEAD", SOURCE_RECIPIENTS)
+    monkeypatch.setattr("heliograph.services.campaigns._PATIENCE_S", 0)
+    async with open_rig(tmp_path, balance=10**11) as rig:
+        puppet = PuppetConnector(1, window=2, answers=False)
+        await rig.attach(puppet)
+        lists = Lists(rig, puppet)
+        count = 4 * SOURCE_RECIPIENTS
+        id = await lists.add(",".join(phones(count)))
+        await lists.until(id, lambda v: v.message_count == 2 * SOURCE_RECIPIENTS)
+        for _ in range(3):
+            assert not await lists.campaigns.runs._turn(lists.campaigns.runs._jobs[id])
+        await rig.send("79261234567")
+        puppet.accept()
+        await rig.until(lambda: "79261234567" in puppet.sent_to[:4])
+        puppet.answers, puppet.free = True, 2 * count
+        puppet.accept()
+        await rig.until(lambda: len(puppet.sent_to) == count + 1)
+        assert (await lists.view(id)).message_count == count
+
+
 # --- additional logins ----------------------------------------------------------------------------
 
 
@@ -249,6 +274,20 @@ async def test_what_waits_is_looked_at_once_more_before_it_goes(lists: Lists) ->
     answer = await lists.rig.reach(str(id), 23, ONE)
     assert answer.err == 250
     assert await lists.rig.balance() == before - price
+
+
+async def test_what_is_late_keeps_to_the_allowed_hours(lists: Lists) -> None:
+    id = await lists.add(ONE, time=in_an_hour())
+    hour = (now_ms() // HOUR_MS + 3 + 5) % 24  # in Moscow, five hours from now
+    await set_account(lists, settings={"tmlim": f"{hour}-{hour + 1}"})
+    await come_due(lists, id)
+    chunks = lists.campaigns.runs._jobs[id].chunks
+    await lists.rig.until(lambda: all(chunk.held_until > now_ms() for chunk in chunks.values()))
+    assert {chunk.held_until // HOUR_MS % 24 for chunk in chunks.values()} == {(hour - 3) % 24}
+    assert lists.puppet.sent_to == []
+    await set_account(lists, settings={"tmlim": ""})
+    await come_due(lists, id)
+    await lists.rig.until(lambda: lists.puppet.sent_to == [ONE])
 
 
 async def test_a_group_that_is_gone_when_a_run_begins_is_left_out(lists: Lists) -> None:
