@@ -54,7 +54,10 @@ _log = structlog.get_logger(__name__)
 
 
 def _is_passed_on(account: Account) -> bool:
-    """Whether the account's settings say that something follows when somebody writes to it."""
+    """Whether the account's settings say that something follows when somebody writes to it. From
+    one that is blocked nothing is sent."""
+    if account.is_blocked:
+        return False
     return bool(account.settings.get("answ") or account.is_on("fl[8]") or account.is_on("fl[9]"))
 
 
