@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from tests.contract.rows import NOW, Books
 
 from heliograph.domain.documents import Content, DocumentKind, Line, Party
-from heliograph.storage.calls import expect_call, take_calls
+from heliograph.storage.calls import end_calls, expect_call, find_calls
 from heliograph.storage.database import Database
 from heliograph.storage.documents import (
     Document,
@@ -98,5 +98,12 @@ async def test_a_call_is_expected_twice_at_once(database: Database) -> None:
 
     await asyncio.gather(*map(expect, range(6)))
     async with database.write() as connection:
-        assert await take_calls(connection, "79161234567", "4444", NOW) == [1]
-        assert await take_calls(connection, "79161234567", "4444", NOW) == []
+        assert await find_calls(connection, "79161234567", "5555", NOW) == []
+        assert await find_calls(connection, "79161234567", "4444", NOW + 9_000) == []
+        found = await find_calls(connection, "79161234567", "4444", NOW)
+        assert await find_calls(connection, "79161234567", "", NOW) == found
+        assert [account_id for account_id, _ in found] == [1]
+        await end_calls(connection, "79161234567", [(1, found[0][1] - 100)])  # of another time
+        assert await find_calls(connection, "79161234567", "4444", NOW) == found
+        await end_calls(connection, "79161234567", found)
+        assert await find_calls(connection, "79161234567", "4444", NOW) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import urllib.parse
 import urllib.request
 from typing import Any
@@ -67,6 +68,25 @@ def test_an_invoice(gateway: Gateway, user_id: int) -> None:
 )
 def test_refusals(gateway: Gateway, user_id: int, fields: dict[str, Any], number: int) -> None:
     assert gateway.call("documents", **fields)["error_code"] == number
+
+
+def test_the_operators_list(gateway: Gateway, user_id: int) -> None:
+    made = gateway.call("documents", add_account=1, user="sub_alex", sum="3.21")["id"]
+    listed = json.loads(gateway.cli("documents", "list", "alex", "--json"))
+    mine = next(each for each in listed if each["id"] == made)
+    assert (mine["kind"], mine["account"], mine["total"]) == ("invoice", "sub_alex", "3.21")
+    done = json.loads(gateway.cli("documents", "correct", "alex", str(made), "--json"))
+    listed = json.loads(gateway.cli("documents", "list", "alex", "--json"))
+    assert listed[0] == {
+        **mine,
+        **done,
+        "total": "-3.21",
+        "corrects": made,
+        "day": listed[0]["day"],
+    }
+    headers, content = fetch(gateway, get_account=1, user="sub_alex", id=done["id"])
+    assert content.startswith(b"%PDF-")
+    assert headers["content-type"] == "application/pdf"
 
 
 def test_strangers(gateway: Gateway, user_id: int) -> None:

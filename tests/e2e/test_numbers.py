@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from calendar import monthrange
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -105,6 +106,22 @@ def test_renting(gateway: Gateway) -> None:
     # What people write to the number is its owner's from now on.
     wait_for(lambda: _write(gateway, "79580000001"))
     assert gateway.audit() == []
+
+
+def test_what_nobody_was_told(gateway: Gateway) -> None:
+    gateway.cli("inbox", "send", PHONE, "79580000001", "to the owner", "--account", "poor")
+
+    def listed(*options: str) -> Any:
+        return json.loads(gateway.cli("numbering", "incoming", "--json", *options))
+
+    assert listed() == []
+    (masked,) = listed("--account", "poor")
+    assert (masked["from"], masked["to"], masked["text"]) == (
+        *("7903*****01", "79580000001"),
+        "(12 signs)",
+    )
+    (whole,) = listed("--account", "poor", "--numbers", "--text")
+    assert (whole["from"], whole["text"]) == (PHONE, "to the owner")
 
 
 def _write(gateway: Gateway, number: str) -> bool:

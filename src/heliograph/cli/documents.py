@@ -48,22 +48,24 @@ def show(place: Installation, login: str, *, limit: int, as_json: bool) -> None:
     from heliograph.storage import accounts
     from heliograph.storage.documents import list_documents
 
-    async def read(connection: AsyncConnection) -> list[Document]:
+    async def read(connection: AsyncConnection) -> tuple[list[Document], dict[int, str]]:
         issuer = await accounts.find_account(connection, login)
-        return await list_documents(connection, issuer.id, limit=limit)
+        issued = await list_documents(connection, issuer.id, limit=limit)
+        return issued, await accounts.load_logins(connection)
 
+    issued, logins = place.read(read)
     found = [
         {
             "id": each.id,
             "kind": each.kind.name.lower(),
             "number": each.number,
-            "account": each.account_id,
+            "account": logins.get(each.account_id, str(each.account_id)),
             "day": each.content.day,
             "total": format_micros(each.content.total_micros),
             "currency": each.content.currency,
             "corrects": each.corrects_id,
         }
-        for each in place.read(read)
+        for each in issued
     ]
     if as_json:
         print_json(found)

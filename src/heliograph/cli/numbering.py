@@ -8,8 +8,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from heliograph.cli.options import AMOUNT, Installation, done_option, json_option, with_installation
-from heliograph.cli.output import ExitCode, Failure, print_done, print_json, print_record
+from heliograph.cli.options import (
+    AMOUNT,
+    Installation,
+    done_option,
+    json_option,
+    numbers_option,
+    with_installation,
+)
+from heliograph.cli.output import (
+    ExitCode,
+    Failure,
+    mask_number,
+    print_done,
+    print_json,
+    print_record,
+    print_table,
+    show_moment,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -203,6 +219,52 @@ def release(place: Installation, number: str) -> None:
     if not place.write(lambda c: tables.release_number(c, number)):
         raise Failure(f"{number} belongs to nobody; `heliograph account show` lists numbers")
     print_done(f"{number} belongs to nobody now", number=number)
+
+
+@numbering.command("incoming")
+@click.option("--account", "login", help="To numbers of this account; without it: to nobody's.")
+@click.option(
+    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Rows."
+)
+@click.option("--text", is_flag=True, help="Show the texts; they are hidden otherwise.")
+@numbers_option
+@json_option
+@with_installation
+def incoming(
+    place: Installation, *, login: str | None, limit: int, text: bool, numbers: bool, as_json: bool
+) -> None:
+    """List what people wrote to service numbers, newest first.
+
+    Without --account, what came to numbers that belong to nobody and was told to nobody: a number
+    that customers write to may have been forgotten.
+
+    \b
+    Example:
+      heliograph numbering incoming
+      heliograph numbering incoming --account shop --numbers --text
+    """
+    from heliograph.storage import accounts
+    from heliograph.storage.incoming import IncomingMessage, list_incoming
+
+    async def load(connection: AsyncConnection) -> list[IncomingMessage]:
+        account_id = 0 if login is None else (await accounts.find_account(connection, login)).id
+        return await list_incoming(connection, account_id, limit=limit)
+
+    rows = [
+        {
+            "id": each.id,
+            "received": show_moment(each.received_at),
+            "from": mask_number(each.source, is_shown=numbers),
+            "to": each.destination,
+            "text": each.text if text else f"({len(each.text)} signs)",
+        }
+        for each in place.read(load)
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    columns = ["id", "received", "from", "to", "text"]
+    print_table(columns, [list(row.values()) for row in rows], empty="nobody wrote")
 
 
 def read_text(file: Path) -> str:

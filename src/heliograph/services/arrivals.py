@@ -32,7 +32,7 @@ from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.directory import Directory
 from heliograph.services.ids import Ids
 from heliograph.services.submit import Submit
-from heliograph.storage.calls import expect_call, forget_calls, take_arrivals, take_calls
+from heliograph.storage.calls import end_calls, expect_call, find_calls, forget_calls, take_arrivals
 from heliograph.storage.database import Database
 from heliograph.storage.journal import Entry as JournalEntry
 from heliograph.storage.journal import Journal
@@ -54,7 +54,10 @@ _log = structlog.get_logger(__name__)
 
 
 def _is_passed_on(account: Account) -> bool:
-    """Whether the account's settings say that something follows when somebody writes to it."""
+    """Whether the account's settings say that something follows when somebody writes to it. From
+    one that is blocked nothing is sent."""
+    if account.is_blocked:
+        return False
     return bool(account.settings.get("answ") or account.is_on("fl[8]") or account.is_on("fl[9]"))
 
 
@@ -195,10 +198,13 @@ class Arrivals:
     async def _confirm(self, source: str, destination: str, at_ms: int) -> None:
         phone = normalise_recipient(source) or source
         number = normalise_recipient(destination) or destination
-        async with self._database.write() as connection:
-            waited = await take_calls(connection, phone, number, at_ms)
+        async with self._database.read() as connection:
+            waited = await find_calls(connection, phone, number, at_ms)
+        if not waited:
+            return
         changes = Changes(self._clock())
-        for account_id in waited:
+        answers: list[tuple[Account, str]] = []
+        for account_id, _ in waited:
             account = self._directory.account_by_id(account_id)
             if account is None:
                 continue
@@ -213,10 +219,15 @@ class Arrivals:
                 )
                 self._books.put_event(changes, event)
             if answer := account.settings.get("answ_call"):
-                await self._answer(account, phone, "", answer)
+                answers.append((account, answer))
         if not changes.is_empty:
             entry = await self._journal.write(changes.entry(must_write=True))
             self._written(changes, entry)
+        # Only now: a call that nobody was told of would be lost.
+        async with self._database.write() as connection:
+            await end_calls(connection, phone, waited)
+        for account, answer in answers:
+            await self._answer(account, phone, "", answer)
 
     async def _pass_on(self, account: Account, source: str, destination: str, text: str) -> None:
         settings = account.settings

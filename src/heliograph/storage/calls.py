@@ -12,7 +12,15 @@ from heliograph.storage import counters
 from heliograph.storage.schema_services import arrivals, expected_calls
 from heliograph.storage.sets import is_sqlite
 
-__all__ = ["Arrival", "add_arrival", "expect_call", "forget_calls", "take_arrivals", "take_calls"]
+__all__ = [
+    "Arrival",
+    "add_arrival",
+    "end_calls",
+    "expect_call",
+    "find_calls",
+    "forget_calls",
+    "take_arrivals",
+]
 
 _PAGE = 1_000
 
@@ -43,17 +51,29 @@ async def expect_call(
     )
 
 
-async def take_calls(
+async def find_calls(
     connection: AsyncConnection, phone: str, number: str, now_ms: int
-) -> list[int]:
-    """Accounts that waited for a call from `phone` to `number` ('': to any); they wait no more."""
+) -> list[tuple[int, int]]:
+    """(account, until when) of those that wait for a call from `phone` to `number` ('': to any)."""
     awaited = (expected_calls.c.phone == phone) & (expected_calls.c.expires_at > now_ms)
     if number:
         awaited &= expected_calls.c.number == number
-    found = list(await connection.scalars(select(expected_calls.c.account_id).where(awaited)))
-    if found:
-        await connection.execute(delete(expected_calls).where(awaited))
-    return found
+    rows = await connection.execute(
+        select(expected_calls.c.account_id, expected_calls.c.expires_at).where(awaited)
+    )
+    return [(account_id, expires_at) for account_id, expires_at in rows]
+
+
+async def end_calls(connection: AsyncConnection, phone: str, found: list[tuple[int, int]]) -> None:
+    """They wait no more, unless they have begun anew meanwhile."""
+    for account_id, expires_at in found:
+        await connection.execute(
+            delete(expected_calls).where(
+                expected_calls.c.account_id == account_id,
+                expected_calls.c.phone == phone,
+                expected_calls.c.expires_at == expires_at,
+            )
+        )
 
 
 async def forget_calls(connection: AsyncConnection, now_ms: int) -> None:

@@ -68,7 +68,7 @@ async def list_incoming(
     rows = await connection.execute(
         select(*_COLUMNS)
         .where(incoming.c.account_id == account_id, incoming.c.id > after_id)
-        .order_by(incoming.c.id.desc())
+        .order_by(incoming.c.received_at.desc(), incoming.c.id.desc())  # as the index goes
         .limit(limit)
     )
     return [IncomingMessage._make(row) for row in rows]

@@ -103,3 +103,20 @@ async def test_a_stop_passes_on_what_has_come(tmp_path: Path) -> None:
         whole_day = Period(now_ms() - 86_400_000, now_ms() + 86_400_000)
         sent = await rig.runtime.services.data.history.sent(rig.account, whole_day, limit=100)
     assert len(sent) == 30
+
+
+async def test_a_blocked_account_sends_nothing(tmp_path: Path) -> None:
+    async with open_rig(tmp_path) as rig:
+        connector = PuppetConnector(1)
+        await rig.attach(connector)
+        await own(rig, **{"fl[8]": "1", "phone": "79161110000", "answ": "Thank you"})
+        await administration.update_account(rig.runtime.database, "shop", is_blocked=True)
+        await rig.runtime.directory.refresh_if_changed()
+        await hear(rig, NUMBER, text="one")
+        await administration.update_account(rig.runtime.database, "shop", is_blocked=False)
+        await rig.runtime.directory.refresh_if_changed()
+        await hear(rig, NUMBER, text="two")
+        await rig.until(lambda: len(connector.texts) == 2)
+        assert connector.texts == [f"{PHONE} -> {NUMBER}: two", "Thank you"]
+        async with rig.runtime.database.read() as connection:
+            assert len(await list_incoming(connection, rig.account.id)) == 2

@@ -26,9 +26,12 @@ from heliograph.services.short_links import ShortLinks
 
 __all__ = ["find_location", "is_person"]
 
+# Telegram is not among them: its preview calls itself TelegramBot, and its browser for people
+# Telegram-Android. Cubot is a maker of telephones.
 _ROBOT = re.compile(
-    r"bot\b|bot[/;_-]|crawl|spider|slurp|preview|scan|monitor|facebookexternalhit|facebookcatalog"
-    r"|whatsapp|telegram|viber|skypeuripreview|slack|discord|embedly|vkshare|headless|lighthouse"
+    r"(?<!cu)bot\b|(?<!cu)bot[/;_-]|crawl|spider|slurp|preview|scan|monitor"
+    r"|facebookexternalhit|facebookcatalog"
+    r"|whatsapp|viber|skypeuripreview|slack|discord|embedly|vkshare|headless|lighthouse"
     r"|python|curl|wget|java/|okhttp|go-http|libwww|httpclient|axios|node-fetch|phantom|validator"
     r"|google-safety|googleother|bingpreview|yandex\.com/bots"
     r"|proofpoint|barracuda|mimecast|safelinks",

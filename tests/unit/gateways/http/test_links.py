@@ -14,10 +14,13 @@ ANDROID = (
     "Mozilla/5.0 (Linux; Android 14; SM-S918B) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/126.0.0.0 Mobile Safari/537.36"
 )
+TELEGRAM = f"{ANDROID} Telegram-Android/11.4.3 (Samsung SM-S918B; Android 14; SDK 34; HIGH)"
+CUBOT = ANDROID.replace("SM-S918B", "CUBOT NOTE 30")
+INSTAGRAM = f"{IPHONE} Instagram 330.0.0.0"
 OPERA = "Opera/9.80 (Android; Opera Mini/36.2/191.308; U; ru) Presto/2.12.423 Version/12.16"
 
 
-@pytest.mark.parametrize("agent", [IPHONE, ANDROID, OPERA])
+@pytest.mark.parametrize("agent", [IPHONE, ANDROID, TELEGRAM, CUBOT, INSTAGRAM, OPERA])
 def test_people(agent: str) -> None:
     assert is_person("GET", {"user-agent": agent})
     tapped = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
