@@ -32,6 +32,7 @@ __all__ = [
     "PrefixRow",
     "Problem",
     "TableImportError",
+    "exactly",
     "normalise_recipient",
     "parse_ported_csv",
     "parse_prefix_csv",
@@ -73,6 +74,12 @@ def normalise_recipient(text: str) -> str | None:
     if len(text) == 11 and text[0] == "7" and text.isascii() and text.isdigit():
         return text
     return _normalise_any(text)
+
+
+def exactly(recipient: str) -> str:
+    """A recipient that has been put right already, written so that a request takes it as it is:
+    without a plus 84912345678 of Viet Nam would be taken for a Russian habit."""
+    return f"+{recipient}" if recipient[:1] in ("8", "9") and recipient.isdigit() else recipient
 
 
 def _normalise_any(text: str) -> str | None:
