@@ -354,6 +354,7 @@ class CampaignRuns:
             ids = await rows.due_held(connection, submission_id, now_ms, SOURCE_RECIPIENTS)
             page = await load_messages(connection, ids)
             later = await rows.next_held(connection, submission_id, now_ms)
+        page = [message for message in page if not self._dispatch.is_stopped(message)]
         changes = Changes(now_ms)
         release(changes, page)
         held_until = now_ms if len(ids) == SOURCE_RECIPIENTS else later

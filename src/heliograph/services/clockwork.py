@@ -123,10 +123,13 @@ class Clockwork:
         if not page:
             return False
         changes = Changes(now_ms)
-        release(changes, page)
-        await self._journal.write(changes.entry(must_write=False))
-        self._dispatch.enqueue(page, is_bulk=len(page) > 1)
-        return len(page) == _PAGE
+        # Its owner may have deleted one while the page was read.
+        going = [message for message in page if not self._dispatch.is_stopped(message)]
+        release(changes, going)
+        if not changes.is_empty:
+            await self._journal.write(changes.entry(must_write=False))
+            self._dispatch.enqueue(going, is_bulk=len(going) > 1)
+        return bool(going) and len(page) == _PAGE
 
     async def _sweep(
         self,

@@ -87,7 +87,7 @@ class Dispatch:
         self._homeless: list[Part] = []
         self._flush_due: set[int] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        # submission id -> until when nothing of it may go out
+        # id of a submission or of a message -> until when nothing of it may go out
         self._stopped: dict[int, int] = {}
 
     # --- upstreams --------------------------------------------------------------------------------
@@ -249,16 +249,21 @@ class Dispatch:
             part.state is MessageState.QUEUED
             and message.state not in FINAL_STATES
             and message.expires_at > now_ms
-            and (not self._stopped or message.submission.id not in self._stopped)
+            and not (self._stopped and self.is_stopped(message))
         )
 
-    def stop(self, submission_id: int) -> None:
-        """Lets nothing of a submission out from now on: its waiting messages are being ended.
+    def stop(self, id: int) -> None:
+        """Lets nothing of a submission, or of one message, out from now on: it is being ended.
 
-        That is remembered for a while only: for parts that the feeder is reading just now.
+        That is remembered for a while only: for messages that somebody has read just now, while
+        they waited on disk only, to let them go.
         """
-        self._stopped.pop(submission_id, None)  # to the end: what is forgotten first stands first
-        self._stopped[submission_id] = self._clock() + _STOP_MS
+        self._stopped.pop(id, None)  # to the end: what is forgotten first stands first
+        self._stopped[id] = self._clock() + _STOP_MS
+
+    def is_stopped(self, message: Message) -> bool:
+        """True when the message is not to go out, although what was read of it says so."""
+        return message.id in self._stopped or message.submission.id in self._stopped
 
     def _claim(self, upstream: Upstream, parts: list[Part], now_ms: int) -> None:
         connector_id = upstream.connector.id
