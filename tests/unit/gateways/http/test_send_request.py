@@ -232,6 +232,31 @@ def test_a_text_that_is_no_bytes_cannot_be_binary() -> None:
         build_request(ALEX, read_parameters(b"", body, is_rest=True))
 
 
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (rb"cut in two \ud83d", "cut in two \ufffd"),
+        (rb"\ude00 the other half", "\ufffd the other half"),
+        (rb"whole \ud83d\ude00", "whole \U0001f600"),
+        ("Привет".encode("cp1251"), "\ufffd" * 6),
+        (b"\xd0", "\ufffd"),
+    ],
+)
+def test_json_texts_that_are_not_quite_unicode(written: bytes, text: str) -> None:
+    """What does not decode is replaced, and does not make the rest of the request unreadable."""
+    body = b'{"login": "alex", "phones": "7999", "mes": "%b"}' % written
+    parameters = read_parameters(b"", body, is_rest=True)
+    assert parameters.fields["login"] == "alex"
+    assert build_request(ALEX, parameters).entries[0].text == text
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"1e400", b"-Infinity"])
+def test_json_numbers_that_are_none(number: bytes) -> None:
+    body = b'{"phones": "7999", "mes": "hello", "cost": %b}' % number
+    with pytest.raises(ParameterError):
+        build_request(ALEX, read_parameters(b"", body, is_rest=True))
+
+
 def test_a_file_address_goes_on_when_it_can_be_fetched() -> None:
     fields = {"phones": "7999", "call": "1", "fileurl": "https://files.example/a.mp3"}
     parameters = Parameters(fields, fields)
