@@ -108,8 +108,8 @@ class Composer:
             case MessageType.HLR:
                 return _Body(0, self._settings.data_coding, HLR_TEXT)
             case MessageType.PING:
-                single = self._single(message.text)
-                return single._replace(protocol_id=_PING_PROTOCOL_ID)
+                # Nobody sees it, and a text that is longer than one part could not be sent.
+                return self._single("")._replace(protocol_id=_PING_PROTOCOL_ID)
             case MessageType.BINARY | MessageType.WAP_PUSH:
                 return self._encode_octets(message, kind, seq)
         is_flash = kind is MessageType.FLASH

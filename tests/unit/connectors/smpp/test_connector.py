@@ -307,7 +307,8 @@ async def test_other_types_of_messages(
     ems = "050A0307056048656C6C6F"
     messages = [
         make_message("79990000001", "Achtung", type=kinds.FLASH),
-        make_message("79990000002", "", type=kinds.PING),
+        # Its text is of no use to anybody, and takes no room.
+        make_message("79990000002", "long " * 100, type=kinds.PING),
         make_message("79990000003", ems, type=kinds.BINARY, options={"pid": 1, "dcs": 245}),
         make_message("79990000004", "http://wap.ru/\nTitle", type=kinds.WAP_PUSH),
         make_message("79000008002", "", type=kinds.HLR, sender="HLR"),
@@ -317,7 +318,7 @@ async def test_other_types_of_messages(
     await recorder.until(lambda: len(recorder.receipts) == 5)
     flash, ping, binary, push, hlr = (arrival.pdu for arrival in smsc.inbox)
     assert flash.data_coding == 0x10
-    assert ping.protocol_id == 0x40
+    assert (ping.protocol_id, ping.short_message) == (0x40, b"")
     assert binary.short_message == bytes.fromhex(ems)
     assert (binary.esm_class, binary.data_coding, binary.protocol_id) == (0x40, 245, 1)
     assert push.esm_class == 0x40
