@@ -22,6 +22,7 @@ from heliograph.protocols.sms.binary import BinaryMessage, encode_binary_parts, 
 from heliograph.protocols.sms.data_coding import Alphabet
 from heliograph.protocols.sms.errors import SmsCodecError
 from heliograph.protocols.sms.segmentation import EncodedPart, Segmentation, encode_part, segment
+from heliograph.protocols.sms.udh import MAX_USER_DATA_OCTETS
 from heliograph.protocols.sms.wap_push import build_wap_push, parse_wap_push_text
 
 __all__ = ["HLR_TEXT", "Composer"]
@@ -203,7 +204,7 @@ class Composer:
         except UnicodeEncodeError:
             wide = text.encode("utf-16-be")
             # What does not fit as UCS-2 goes with question marks: the part count is paid for.
-            if len(wide) <= (134 if seq else 140):
+            if len(wide) <= MAX_USER_DATA_OCTETS - len(encoded.udh):
                 return wide, settings.ucs2_data_coding
             return text.encode(codec, "replace"), settings.data_coding
 
