@@ -57,6 +57,7 @@ def test_a_plain_request() -> None:
         ({"period": "0.1", "freq": "1"}, {"spread": Spread(360_000, 60_000)}),
         ({"period": "720", "freq": "1440"}, {"spread": Spread(720 * HOUR_MS, 24 * HOUR_MS)}),
         ({"period": "2"}, {"spread": None}),
+        ({"period": "0", "freq": "0"}, {"spread": None}),
         ({"freq": "99999"}, {"spread": None}),
         ({"valid": "1"}, {"valid_ms": HOUR_MS}),
         ({"valid": "24"}, {"valid_ms": 24 * HOUR_MS}),
