@@ -1,4 +1,4 @@
-"""Ending a message that waits, for its owner: it is neither sent nor paid for.
+"""Ending a message that waits: it is neither sent nor paid for.
 
 What waits for its time is on disk only, and whoever lets it go (`clockwork`, mailing lists, the
 feeder of `dispatch`) may have read it a moment before it is ended. So dispatch is told first, and
@@ -26,15 +26,21 @@ def is_waiting(message: Message) -> bool:
 
 
 def cancel_message(
-    changes: Changes, books: Bookkeeping, message: Message, *, stop: Callable[[int], None]
+    changes: Changes,
+    books: Bookkeeping,
+    message: Message,
+    *,
+    stop: Callable[[int], None],
+    state: MessageState = MessageState.DELETED,
+    err: int = 0,
 ) -> None:
-    """Ends a waiting message as deleted. The entry of these changes must be written: the message
-    has ended in memory. `stop` is that of dispatch."""
+    """Ends a waiting message, by its owner's wish or in another `state`. The entry of these changes
+    must be written: the message has ended in memory. `stop` is that of dispatch."""
     stop(message.id)
     for part in message.parts:
-        part.state = MessageState.DELETED
+        part.state = state
     changes.rows[CANCEL_PARTS] += [
-        (part_id(message.id, seq), int(MessageState.DELETED), 0, changes.now_ms)
+        (part_id(message.id, seq), int(state), err, changes.now_ms)
         for seq in range(1, message.part_count + 1)
     ]
-    books.end_message(changes, message, MessageState.DELETED, 0)
+    books.end_message(changes, message, state, err)

@@ -15,6 +15,7 @@ import structlog
 
 from heliograph.config import Config
 from heliograph.domain.messages import FINAL_STATES, Message, MessageState, Part
+from heliograph.services.cancelling import cancel_message
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.dispatch import Dispatch
 from heliograph.services.receipts import Receipts
@@ -31,6 +32,8 @@ _TICK_S = 0.2
 _SLOW_TICK_S = 1.0
 _PAGE = 2_000
 _HOUR_MS = 3_600_000
+# "Subscriber not in the network", which belongs to the status "expired" (code tables, section 4).
+_NOT_REACHED = 6
 
 _log = structlog.get_logger(__name__)
 
@@ -172,9 +175,20 @@ class Clockwork:
         """Its life ended before it could be sent."""
         if message.state is MessageState.SCHEDULED:
             return
+        if message.state is MessageState.HELD:
+            # Its mailing list is late. Once let go it would wait for ever: nobody looks again.
+            cancel_message(
+                changes,
+                self._books,
+                message,
+                stop=self._dispatch.stop,
+                state=MessageState.EXPIRED,
+                err=_NOT_REACHED,
+            )
+            return
         for part in message.parts:
             if part.state is MessageState.QUEUED:
-                self._books.end_part(changes, part, MessageState.EXPIRED, 6)
+                self._books.end_part(changes, part, MessageState.EXPIRED, _NOT_REACHED)
 
     def _end_submitted(self, changes: Changes, message: Message) -> None:
         """The operator has not told what became of it in a day (codes, section 4: 245)."""

@@ -1,4 +1,4 @@
-"""Deleting what is just being let go: it is either sent and paid for, or neither."""
+"""Ending what is just being let go: it is either sent and paid for, or neither."""
 
 from __future__ import annotations
 
@@ -44,4 +44,15 @@ async def test_deleted_while_its_time_comes(tmp_path: Path, door: str) -> None:
             await asyncio.sleep(0.02)
         paid = before - await rig.balance()
         assert paid == price * len(puppet.sent_to)
+        assert not (await rig.audit()).problems
+
+
+async def test_held_longer_than_its_life(tmp_path: Path) -> None:
+    """A mailing list may come to let it go when there is nothing left of its time."""
+    async with open_rig(tmp_path) as rig:
+        await rig.attach(PuppetConnector(1))
+        before = await rig.balance()
+        late = await rig.send(due_at=now_ms() + 50, valid_ms=1, campaign_id=1)
+        assert (await rig.reach(late.client_ref, 3)).err == 6
+        assert await rig.balance() == before
         assert not (await rig.audit()).problems
