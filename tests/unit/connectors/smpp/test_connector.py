@@ -405,6 +405,23 @@ async def test_tlvs_have_the_last_word(
     )
 
 
+@pytest.mark.parametrize("way", ["udh8", "payload"])
+async def test_an_smsc_that_names_nothing(
+    start: Starter, smsc: SmscServer, recorder: Recorder, way: str
+) -> None:
+    """What it took is told apart, so that it is paid for and can be forgotten."""
+    accept = smsc._accept
+    smsc._accept = lambda *taken: accept(*taken) and ""  # type: ignore[method-assign]
+    connector = await start(long_messages=way)
+    parts = make_message("79991112233", "x" * 300, part_count=2).parts + make_parts(2)
+    await send(connector, recorder, parts)
+    await recorder.until(lambda: len(recorder.outcomes) == 4)
+    assert {outcome.kind for _, outcome in recorder.outcomes} == {OutcomeKind.ACCEPTED}
+    names = [outcome.external_id for _, outcome in recorder.outcomes]
+    assert all(names)
+    assert len(set(names)) == 4
+
+
 async def test_query_says_the_id_as_the_smsc_wrote_it(
     start: Starter, smsc: SmscServer, recorder: Recorder
 ) -> None:
