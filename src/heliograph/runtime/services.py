@@ -190,7 +190,7 @@ def _statuses(base: Foundation, engine: Engine) -> Statuses:
         tracker=base.tracker,
         books=base.books,
         receipts=engine.receipts,
-        stop=engine.dispatch.stop,
+        stop=engine.dispatch.stopped.add,
         clock=base.clock,
     )
 
@@ -234,6 +234,6 @@ def _references(base: Foundation, engine: Engine, submit: Submit) -> References:
         books=base.books,
         receipts=engine.receipts,
         submit=submit,
-        stop=engine.dispatch.stop,
+        stop=engine.dispatch.stopped.add,
         clock=base.clock,
     )

@@ -13,9 +13,44 @@ from heliograph.domain.messages import Message, MessageState, part_id
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.storage.statements import CANCEL_PARTS
 
-__all__ = ["cancel_message", "is_waiting"]
+__all__ = ["Stopped", "cancel_message", "is_waiting"]
 
+# The longest that reading a page of waiting messages may take.
+_STOP_MS = 60_000
 _WAITING = frozenset({MessageState.SCHEDULED, MessageState.HELD, MessageState.QUEUED})
+
+
+class Stopped:
+    """What nothing may be let out of any more: submissions and messages that are being ended.
+
+    That is remembered for a while only: for whoever has read them just now to let them go.
+    """
+
+    __slots__ = ("_clock", "_until")
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        # id of a submission or of a message (there is one row of ids) -> until when
+        self._until: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        """How many are remembered."""
+        return len(self._until)
+
+    def add(self, id: int) -> None:
+        """Lets nothing of a submission, or of one message, out from now on."""
+        self._until.pop(id, None)  # to the end: what is forgotten first stands first
+        self._until[id] = self._clock() + _STOP_MS
+
+    def has(self, message: Message) -> bool:
+        """True when the message is not to go out, although what was read of it says so."""
+        return message.id in self._until or message.submission.id in self._until
+
+    def forget(self, now_ms: int) -> None:
+        """Called several times a second."""
+        until = self._until
+        while until and next(iter(until.values())) <= now_ms:
+            del until[next(iter(until))]
 
 
 def is_waiting(message: Message) -> bool:
@@ -35,7 +70,7 @@ def cancel_message(
     err: int = 0,
 ) -> None:
     """Ends a waiting message, by its owner's wish or in another `state`. The entry of these changes
-    must be written: the message has ended in memory. `stop` is that of dispatch."""
+    must be written: the message has ended in memory. `stop` is `Stopped.add` of dispatch."""
     stop(message.id)
     for part in message.parts:
         part.state = state

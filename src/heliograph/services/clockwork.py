@@ -127,7 +127,7 @@ class Clockwork:
             return False
         changes = Changes(now_ms)
         # Its owner may have deleted one while the page was read.
-        going = [message for message in page if not self._dispatch.is_stopped(message)]
+        going = [message for message in page if not self._dispatch.stopped.has(message)]
         release(changes, going)
         if not changes.is_empty:
             await self._journal.write(changes.entry(must_write=False))
@@ -181,7 +181,7 @@ class Clockwork:
                 changes,
                 self._books,
                 message,
-                stop=self._dispatch.stop,
+                stop=self._dispatch.stopped.add,
                 state=MessageState.EXPIRED,
                 err=_NOT_REACHED,
             )
