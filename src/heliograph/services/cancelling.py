@@ -26,29 +26,25 @@ class Stopped:
     That is remembered for a while only: for whoever has read them just now to let them go.
     """
 
-    __slots__ = ("_clock", "_until")
+    __slots__ = ("_clock", "until")
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         # id of a submission or of a message (there is one row of ids) -> until when
-        self._until: dict[int, int] = {}
-
-    def __len__(self) -> int:
-        """How many are remembered."""
-        return len(self._until)
+        self.until: dict[int, int] = {}
 
     def add(self, id: int) -> None:
         """Lets nothing of a submission, or of one message, out from now on."""
-        self._until.pop(id, None)  # to the end: what is forgotten first stands first
-        self._until[id] = self._clock() + _STOP_MS
+        self.until.pop(id, None)  # to the end: what is forgotten first stands first
+        self.until[id] = self._clock() + _STOP_MS
 
     def has(self, message: Message) -> bool:
         """True when the message is not to go out, although what was read of it says so."""
-        return message.id in self._until or message.submission.id in self._until
+        return message.id in self.until or message.submission.id in self.until
 
     def forget(self, now_ms: int) -> None:
         """Called several times a second."""
-        until = self._until
+        until = self.until
         while until and next(iter(until.values())) <= now_ms:
             del until[next(iter(until))]
 

@@ -250,7 +250,7 @@ class Dispatch:
             part.state is MessageState.QUEUED
             and message.state not in FINAL_STATES
             and message.expires_at > now_ms
-            and not (self.stopped and self.stopped.has(message))
+            and not (self.stopped.until and self.stopped.has(message))
         )
 
     def _end_late(self, parts: Iterable[Part], now_ms: int) -> None:
