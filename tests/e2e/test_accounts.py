@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.conftest import UNLIMITED
-from tests.harness.gateway import LOGIN, PASSWORD, Gateway
+from tests.harness.gateway import LOGIN, PASSWORD, Gateway, wait_for
 
 from heliograph.domain.messages import MessageType
 from heliograph.services import administration
@@ -129,6 +129,21 @@ def test_account_in_test_mode_plays(gateway: Gateway) -> None:
     found = gateway.call("status", login="player", id=sent["id"], phone=PHONE, all=1)
     assert (found["status"], found["err"]) == (1, 200)
     assert gateway.call("balance", login="player") == before
+
+
+def test_e_mails_know_no_test_mode(gateway: Gateway) -> None:
+    """They are really sent and paid for (send.php reference, section 8)."""
+    mail = {"mail": 1, "subj": "Hello", "sender": "shop@example.com", "login": "player"}
+    before = float(gateway.call("balance", login="player")["balance"])
+    sent = gateway.call("send", phones="box@example.com", mes="hello", cost=3, op=1, **mail)
+    assert sent["cost"] == sent["phones"][0]["cost"] == "0.10"
+    assert before - float(sent["balance"]) == pytest.approx(0.1)
+
+    def ended() -> object:
+        found = gateway.call("status", login="player", id=sent["id"], phone="box@example.com")
+        return found if found["status"] == 1 else None
+
+    assert wait_for(ended)["err"] == 0
 
 
 def test_no_money(gateway: Gateway) -> None:

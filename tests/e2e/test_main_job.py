@@ -136,3 +136,46 @@ def test_secrets_stay_out_of_the_log(gateway: Gateway) -> None:
     log = gateway.output.read_text()
     for secret in ("nobody else", "wrong-Secret-9", PASSWORD, PHONE):
         assert secret not in log
+
+
+def test_a_number_that_looks_like_a_habit(gateway: Gateway) -> None:
+    """With a plus it is taken as it is, and found again by what replies and callbacks call it."""
+    phone = "84912345678"  # without a plus it would become 74912345678
+    sent = gateway.send(f"+{phone}", op=1)
+    assert sent["phones"][0]["phone"] == phone
+    assert gateway.wait_status(sent["id"], phone, 1)["phone"] == phone
+    many = gateway.status(f"{sent['id']},{sent['id']},none", f"{phone},+{phone},{phone}")
+    assert [each["status"] for each in many] == [1, 1, -3]
+    corrected = gateway.send(phone, op=1)
+    assert corrected["phones"][0]["phone"] == "74912345678"
+    assert gateway.wait_status(corrected["id"], phone, 1)["phone"] == "74912345678"
+    found = gateway.call("get", get_messages=1, phone=phone)
+    assert {each["phone"] for each in found} == {phone, "74912345678"}
+
+    # A contact is sent to as it was stored.
+    group = gateway.call("phones", add_group=1, name="Ha Noi")["id"]
+    gateway.call("phones", add=1, phone=f"+{phone}", name="An", grp=group)
+    to_group = gateway.send(f"G{group}", "to the group", op=1)
+    assert [each["phone"] for each in to_group["phones"]] == [phone]
+
+    later = gateway.send(f"+{phone}", "later", time="+60")
+    assert gateway.call("status", fmt=1, id=later["id"], phone=phone, **{"del": 1}) == "OK"
+    assert gateway.call("status", id=later["id"], phone=phone)["status"] == -3
+
+
+def test_texts_of_a_list_are_of_one_kind(gateway: Gateway) -> None:
+    """One kind is one price: a long text must not go at the price of something else."""
+    long = "x" * 700
+    for first, second in (("hi", f"__HLR__{long}"), ("__HLR__", long), ("hi", f"__MAIL__{long}")):
+        answer = gateway.call("send", list=f"{PHONE}:{first}\n79031234567:{second}", cost=1)
+        assert answer == {"error": "parameters error", "error_code": 1}
+    both = gateway.call("send", list=f"{PHONE}:__FLASH__a\n79031234567:__FLASH__ b", cost=2)
+    assert both["cnt"] == 2
+    assert gateway.wait_status(both["id"], "79031234567", 1)["type"] == 1
+
+
+def test_repeated_numbers_of_a_list(gateway: Gateway) -> None:
+    """The same text goes to a number once, each other one too."""
+    answer = gateway.call("send", list=f"{PHONE},{PHONE}:one\n{PHONE}:two\n{PHONE}:one", op=1)
+    assert answer["cnt"] == 2
+    assert [each["phone"] for each in answer["phones"]] == [PHONE, PHONE]

@@ -47,6 +47,13 @@ def counts(gateway: Gateway, **fields: Any) -> list[int]:
     return [answer[name] for name in ("cnt", "cnt_mon", "cnt_day", "cnt_yes")]
 
 
+def test_the_own_comment_keeps_its_address(gateway: Gateway) -> None:
+    sent = gateway.send(PHONE, f"{TARGET}\n~~~\nfor {TARGET}", tinyurl=1)
+    found = gateway.wait_status(sent["id"], PHONE, 1)
+    assert len(links_in(found["message"])) == 1
+    assert found["comment"] == f"for {TARGET}"
+
+
 def test_a_click_tells_its_message(gateway: Gateway, handler: Handler) -> None:
     sent = gateway.send(PHONE, f"Sale: {TARGET}. Come!", tinyurl=1)
     gateway.wait_status(sent["id"], PHONE, 1)

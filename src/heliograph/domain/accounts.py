@@ -118,6 +118,11 @@ class Account:
         """Whether its handler gets incoming messages: yes, unless ``fl[11]`` was switched off."""
         return bool(self.callback_url) and self.settings.get("fl[11]", "1") not in ("", "0")
 
+    def only_plays(self, type: MessageType) -> bool:
+        """Whether messages of a type are neither sent nor paid for: test mode, which knows nothing
+        of e-mails (send.php reference, section 8)."""
+        return self.is_test and type is not MessageType.EMAIL
+
     def purse_for(self, type: MessageType) -> int:
         """The purse that pays for messages of a type (see `domain.ledger`)."""
         if self.electronic_id and type in ELECTRONIC_TYPES:

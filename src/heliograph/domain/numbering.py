@@ -33,6 +33,7 @@ __all__ = [
     "Problem",
     "TableImportError",
     "bare_address",
+    "exactly",
     "find_service_number",
     "normalise_recipient",
     "parse_ported_csv",
@@ -76,6 +77,12 @@ def normalise_recipient(text: str) -> str | None:
     if len(text) == 11 and text[0] == "7" and text.isascii() and text.isdigit():
         return text
     return _normalise_any(text)
+
+
+def exactly(recipient: str) -> str:
+    """A recipient that has been put right already, written so that a request takes it as it is:
+    without a plus 84912345678 of Viet Nam would be taken for a Russian habit."""
+    return f"+{recipient}" if recipient[:1] in ("8", "9") and recipient.isdigit() else recipient
 
 
 def _normalise_any(text: str) -> str | None:

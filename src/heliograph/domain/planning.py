@@ -127,7 +127,7 @@ def plan_request(request: SendRequest, rules: Rules, now_ms: int) -> Plan | Refu
     except ValueError:
         return Refusal.BAD_DATE
     plan: Plan | None = None
-    seen: set[str] = set()
+    seen: set[str | tuple[str, str]] = set()
     is_list = len(request.entries) > 1
     for entry, due_at in zip(request.entries, dues, strict=True):
         ready = _prepare_text(entry.text, request)
@@ -136,6 +136,9 @@ def plan_request(request: SendRequest, rules: Rules, now_ms: int) -> Plan | Refu
         if plan is None:
             sender = _choose_sender(request.sender, account, ready.type)
             plan = Plan(ready.type, sender, ready.text, ready.comment, [], dict(request.options))
+        elif ready.type is not plan.type:
+            # All messages of a submission are of one kind; one more would be priced as another.
+            return Refusal.BAD_PARAMETERS
         _draft_entry(plan, entry, ready, is_list=is_list, due_at=due_at, seen=seen)
     if plan is None or not plan.drafts:
         return Refusal.BAD_PARAMETERS
@@ -243,7 +246,13 @@ def _prepare_push(text: str, comment: str) -> _Text | None:
 
 
 def _draft_entry(
-    plan: Plan, entry: Entry, ready: _Text, *, is_list: bool, due_at: int, seen: set[str]
+    plan: Plan,
+    entry: Entry,
+    ready: _Text,
+    *,
+    is_list: bool,
+    due_at: int,
+    seen: set[str | tuple[str, str]],
 ) -> None:
     own_text = ready.text if is_list and ready.text != plan.text else None
     own_sender = entry.sender
@@ -253,9 +262,11 @@ def _draft_entry(
             digits = "".join(c for c in raw if c.isdigit()) or raw[:40]
             plan.drafts.append(Draft(digits, refusal=Refusal.BAD_NUMBER))
             continue
-        if recipient in seen and not is_list:
-            continue  # repeated numbers in one request are sent once (send.php, 2.4)
-        seen.add(recipient)
+        # Repeated numbers in one request are sent once (send.php, 2.4); in a list, with each text.
+        key = (recipient, ready.text) if is_list else recipient
+        if key in seen:
+            continue
+        seen.add(key)
         plan.drafts.append(
             Draft(
                 recipient,
@@ -280,7 +291,7 @@ def _price(plan: Plan, request: SendRequest, rules: Rules, now_ms: int) -> None:
     """Fills in networks, prices and routes, and the sums of the plan."""
     account, type = request.account, plan.type
     sender_refusal = _judge_sender(plan.sender, type, rules.senders)
-    is_free = account.is_test or "internal" in request.options
+    is_free = account.only_plays(type) or "internal" in request.options
     black_list, is_mass = rules.black_list, max(len(plan.drafts), request.list_size) > 1
     lookup = rules.numbering.lookup
     tariff = rules.plan

@@ -191,6 +191,7 @@ def _statuses(base: Foundation, engine: Engine) -> Statuses:
         tracker=base.tracker,
         books=base.books,
         receipts=engine.receipts,
+        stop=engine.dispatch.stopped.add,
         clock=base.clock,
     )
 
@@ -235,5 +236,6 @@ def _references(base: Foundation, engine: Engine, submit: Submit) -> References:
         books=base.books,
         receipts=engine.receipts,
         submit=submit,
+        stop=engine.dispatch.stopped.add,
         clock=base.clock,
     )

@@ -24,7 +24,7 @@ from heliograph.domain.accounts import Account
 from heliograph.domain.events import OutboxEvent, waitcall_payload
 from heliograph.domain.limits import Window
 from heliograph.domain.messages import MessageType
-from heliograph.domain.numbering import normalise_recipient
+from heliograph.domain.numbering import exactly, normalise_recipient
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Entry, Refused, SendRequest
 from heliograph.domain.senders import is_valid_sender
@@ -251,7 +251,7 @@ class Arrivals:
         if not self._answered.admit((account.id, phone), self._clock()):
             return
         sender = number if is_valid_sender(number) else None
-        await self._send(account, phone, text, sender=sender)
+        await self._send(account, exactly(phone), text, sender=sender)
 
     async def _send(
         self,

@@ -19,6 +19,7 @@ from heliograph.domain.campaigns import (
 )
 from heliograph.domain.contacts import ContactKind, Group
 from heliograph.domain.messages import MessageType
+from heliograph.domain.numbering import exactly
 from heliograph.domain.requests import Entry, SendRequest, Spread
 from heliograph.storage.campaigns import read_files
 from heliograph.storage.contacts import list_addresses
@@ -111,9 +112,8 @@ class CampaignOrders:
             )
         if not page:
             return [], 0, ""
-        is_mail = campaign.type is MessageType.EMAIL
         # Contacts are kept as they are dialled: nothing is to be corrected.
-        recipients = page if is_mail else [f"+{address}" for address in page]
+        recipients = [exactly(address) for address in page]
         place = str(last_id) if len(page) == SOURCE_RECIPIENTS else ""
         return [Entry(recipients, campaign.text)], len(page), place
 

@@ -20,6 +20,7 @@ from heliograph.domain.campaigns import (
     ChunkKind,
 )
 from heliograph.domain.messages import Message, MessageType
+from heliograph.domain.numbering import exactly
 from heliograph.domain.requests import Entry, SendRequest
 from heliograph.services.directory import Directory
 from heliograph.storage import campaigns as rows
@@ -121,15 +122,12 @@ def _entries(campaign: Campaign, loaded: list[Message], *, is_channel: bool) -> 
     """Who gets what: to several texts belong several entries."""
     by_text: dict[tuple[str, str | None], Entry] = {}
     for message in loaded:
-        recipient = message.recipient
-        if recipient.isdigit():
-            recipient = f"+{recipient}"  # it is corrected already
-        elif is_channel:
+        if is_channel and not message.recipient.isdigit():
             continue  # only numbers get an SMS
         text = campaign.order["text2"] if is_channel else message.text
         sender = None if campaign.order["sender2"] is not None else message.own_sender
         entry = by_text.get((text, sender))
         if entry is None:
             entry = by_text[text, sender] = Entry([], text, sender)
-        entry.recipients.append(recipient)
+        entry.recipients.append(exactly(message.recipient))
     return list(by_text.values())

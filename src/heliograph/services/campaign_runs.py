@@ -432,6 +432,7 @@ class CampaignRuns:
             ids = await rows.due_held(connection, submission_id, now_ms, SOURCE_RECIPIENTS)
             page = await load_messages(connection, ids)
             later = await rows.next_held(connection, submission_id, now_ms)
+        page = [message for message in page if not self._dispatch.stopped.has(message)]
         job.connectors.update(*{message.route for message in page})
         ended = Changes(now_ms)
         page, opens_at = self._releases.sift(ended, job.campaign, account, page)
@@ -504,7 +505,7 @@ class CampaignRuns:
             self._tell(job)
             return True
         for submission_id in left:  # all of them from now on, however long the ending takes
-            self._dispatch.stop(submission_id)
+            self._dispatch.stopped.add(submission_id)
         submission_id = left[0]
         async with self._database.read() as connection:
             ids = await rows.open_messages(connection, submission_id, SOURCE_RECIPIENTS)

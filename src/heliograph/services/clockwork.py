@@ -15,6 +15,7 @@ import structlog
 
 from heliograph.config import Config
 from heliograph.domain.messages import FINAL_STATES, Message, MessageState, Part
+from heliograph.services.cancelling import cancel_message
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.dispatch import Dispatch
 from heliograph.services.receipts import Receipts
@@ -31,6 +32,8 @@ _TICK_S = 0.2
 _SLOW_TICK_S = 1.0
 _PAGE = 2_000
 _HOUR_MS = 3_600_000
+# "Subscriber not in the network", which belongs to the status "expired" (code tables, section 4).
+_NOT_REACHED = 6
 
 _log = structlog.get_logger(__name__)
 
@@ -123,10 +126,13 @@ class Clockwork:
         if not page:
             return False
         changes = Changes(now_ms)
-        release(changes, page)
-        await self._journal.write(changes.entry(must_write=False))
-        self._dispatch.enqueue(page, is_bulk=len(page) > 1)
-        return len(page) == _PAGE
+        # Its owner may have deleted one while the page was read.
+        going = [message for message in page if not self._dispatch.stopped.has(message)]
+        release(changes, going)
+        if not changes.is_empty:
+            await self._journal.write(changes.entry(must_write=False))
+            self._dispatch.enqueue(going, is_bulk=len(going) > 1)
+        return bool(going) and len(page) == _PAGE
 
     async def _sweep(
         self,
@@ -169,9 +175,20 @@ class Clockwork:
         """Its life ended before it could be sent."""
         if message.state is MessageState.SCHEDULED:
             return
+        if message.state is MessageState.HELD:
+            # Its mailing list is late. Once let go it would wait for ever: nobody looks again.
+            cancel_message(
+                changes,
+                self._books,
+                message,
+                stop=self._dispatch.stopped.add,
+                state=MessageState.EXPIRED,
+                err=_NOT_REACHED,
+            )
+            return
         for part in message.parts:
             if part.state is MessageState.QUEUED:
-                self._books.end_part(changes, part, MessageState.EXPIRED, 6)
+                self._books.end_part(changes, part, MessageState.EXPIRED, _NOT_REACHED)
 
     def _end_submitted(self, changes: Changes, message: Message) -> None:
         """The operator has not told what became of it in a day (codes, section 4: 245)."""

@@ -24,6 +24,7 @@ from heliograph.domain.contacts import (
     normalise_address,
 )
 from heliograph.domain.messages import MessageType
+from heliograph.domain.numbering import exactly
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Entry, SendRequest
 from heliograph.services.registers import Registers
@@ -94,7 +95,8 @@ class Groups:
                 continue
             before = len(recipients)
             async for page in self.stream(account, kind, match[1]):
-                recipients += page
+                # Contacts are kept as they are dialled: nothing is to be corrected.
+                recipients += map(exactly, page)
                 if len(recipients) > self._max_recipients:
                     return len(recipients)
             if len(recipients) == before:

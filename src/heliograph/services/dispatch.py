@@ -28,6 +28,7 @@ from heliograph.connectors.base import (
 from heliograph.domain.messages import FINAL_STATES, Message, MessageState, Part
 from heliograph.domain.retries import RetrySchedule
 from heliograph.observability import Metrics
+from heliograph.services.cancelling import Stopped
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.receipts import Receipts
 from heliograph.services.tracker import Tracker
@@ -54,8 +55,8 @@ _UNKNOWN_GRACE_MS = 10_000
 _NO_ROUTE_ERR = 248
 # An upstream that is down for so long loses its waiting parts to the next one of their routes.
 _FAILOVER_MS = 5_000
-# The longest that reading a page of waiting parts may take.
-_STOP_MS = 60_000
+# "Subscriber not in the network": what has not been sent in the time that it had ends with it.
+_NOT_REACHED = 6
 _RETRIES = RetrySchedule()
 
 
@@ -87,8 +88,7 @@ class Dispatch:
         self._homeless: list[Part] = []
         self._flush_due: set[int] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        # submission id -> until when nothing of it may go out
-        self._stopped: dict[int, int] = {}
+        self.stopped = Stopped(clock)
 
     # --- upstreams --------------------------------------------------------------------------------
 
@@ -237,28 +237,30 @@ class Dispatch:
             fit = [p for p in parts if self._may_send(p, now_ms)]
             if len(fit) < taken:
                 connector.give_back(taken - len(fit))
+                self._end_late(parts, now_ms)
             if fit:
                 self._claim(upstream, fit, now_ms)
         if upstream.lanes.spilled and len(upstream.lanes) < _FEED_PAGE // 2:
             self._feed(upstream)
 
     def _may_send(self, part: Part, now_ms: int) -> bool:
-        # What has expired meanwhile is ended by the clockwork; deleted messages are final already.
+        # Deleted messages are final already.
         message = part.message
         return (
             part.state is MessageState.QUEUED
             and message.state not in FINAL_STATES
             and message.expires_at > now_ms
-            and (not self._stopped or message.submission.id not in self._stopped)
+            and not (self.stopped.until and self.stopped.has(message))
         )
 
-    def stop(self, submission_id: int) -> None:
-        """Lets nothing of a submission out from now on: its waiting messages are being ended.
-
-        That is remembered for a while only: for parts that the feeder is reading just now.
-        """
-        self._stopped.pop(submission_id, None)  # to the end: what is forgotten first stands first
-        self._stopped[submission_id] = self._clock() + _STOP_MS
+    def _end_late(self, parts: Iterable[Part], now_ms: int) -> None:
+        """Ends those whose life is over. The clockwork does so when that comes, but does not look
+        again: an answer that came later may have put them back."""
+        changes = Changes(now_ms)
+        for part in parts:
+            if part.state is MessageState.QUEUED and part.message.expires_at <= now_ms:
+                self._books.end_part(changes, part, MessageState.EXPIRED, part.err or _NOT_REACHED)
+        self._write(changes)
 
     def _claim(self, upstream: Upstream, parts: list[Part], now_ms: int) -> None:
         connector_id = upstream.connector.id
@@ -416,8 +418,7 @@ class Dispatch:
 
     def tick(self, now_ms: int) -> None:
         """Called several times a second: retries, unknown outcomes, failover, forgotten lanes."""
-        while self._stopped and next(iter(self._stopped.values())) <= now_ms:
-            del self._stopped[next(iter(self._stopped))]
+        self.stopped.forget(now_ms)
         for upstream in list(self._upstreams.values()):
             due: list[Part] = []
             while upstream.retries and upstream.retries[0][0] <= now_ms:
@@ -448,7 +449,8 @@ class Dispatch:
             if part.state is MessageState.QUEUED:
                 again.append(part)
         self._write(changes)
-        self._enqueue(again)
+        self._end_late(again, now_ms)
+        self._enqueue(p for p in again if p.state is MessageState.QUEUED)
 
     def _resolve(self, upstream: Upstream, changes: Changes, part: Part) -> bool:
         """Applies the policy for parts that were sent and never answered; True: send it again."""

@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.messages import Message, MessageState, derive_state
-from heliograph.domain.numbering import normalise_recipient
+from heliograph.domain.numbering import exactly, normalise_recipient
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Refused, SendRequest, Submitted
+from heliograph.services.cancelling import cancel_message, is_waiting
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.receipts import Receipts
 from heliograph.services.submit import Submit
@@ -22,11 +23,9 @@ from heliograph.storage.database import Database
 from heliograph.storage.journal import Journal
 from heliograph.storage.messages import messages_of
 from heliograph.storage.pieces import find_message_ref
-from heliograph.storage.statements import CANCEL_PARTS
 
 __all__ = ["References", "state_of"]
 
-_WAITING = frozenset({MessageState.SCHEDULED, MessageState.HELD, MessageState.QUEUED})
 # A message that is due so soon may be on its way while it is being replaced.
 _REPLACEABLE_AHEAD_MS = 3_000
 _MOST = 1_000
@@ -44,14 +43,17 @@ class References:
         books: Bookkeeping,
         receipts: Receipts,
         submit: Submit,
+        stop: Callable[[int], None],
         clock: Callable[[], int],
     ) -> None:
+        """`stop(message id)`: dispatch lets nothing of it out."""
         self._database = database
         self._journal = journal
         self._tracker = tracker
         self._books = books
         self._receipts = receipts
         self._submit = submit
+        self._stop = stop
         self._clock = clock
 
     async def find(self, account: Account, client_ref: str) -> list[Message] | None:
@@ -78,16 +80,16 @@ class References:
         """
         found = await self.find(account, client_ref) or []
         if recipient:
-            wanted = normalise_recipient(recipient)
-            found = [each for each in found if each.recipient == wanted]
+            # As it would be corrected in sending, or as it was sent to with a plus.
+            wanted = {normalise_recipient(recipient), normalise_recipient(exactly(recipient))}
+            found = [each for each in found if each.recipient in wanted]
         changes = Changes(self._clock())
         for message in found:
-            if _is_waiting(message):
-                _cancel_parts(changes, message)
-                self._books.end_message(changes, message, MessageState.DELETED, 0)
+            if is_waiting(message):
+                cancel_message(changes, self._books, message, stop=self._stop)
         if changes.is_empty:
             return False
-        entry = await self._journal.write(changes.entry(must_write=False))
+        entry = await self._journal.write(changes.entry(must_write=True))
         self._receipts.written(changes, entry)
         return True
 
@@ -124,15 +126,3 @@ def state_of(message: Message) -> MessageState:
     if message.state is MessageState.QUEUED and message.parts:
         return derive_state(part.state for part in message.parts)
     return message.state
-
-
-def _is_waiting(message: Message) -> bool:
-    return message.state in _WAITING and all(
-        part.state is MessageState.QUEUED for part in message.parts
-    )
-
-
-def _cancel_parts(changes: Changes, message: Message) -> None:
-    for part in message.parts:
-        part.state = MessageState.DELETED
-        changes.rows[CANCEL_PARTS].append((part.id, int(MessageState.DELETED), 0, changes.now_ms))

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from heliograph.config import Config
 from heliograph.domain.accounts import Account
-from heliograph.domain.numbering import normalise_recipient
+from heliograph.domain.numbering import exactly, normalise_recipient
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Entry, Refused, SendRequest
 from heliograph.domain.senders import MAX_SENDERS, SenderKind, SenderState, kind_of_sender
@@ -225,7 +225,7 @@ class Senders:
         request = SendRequest(
             # A real message, also for accounts in test mode.
             account=replace(account, is_test=False),
-            entries=[Entry([recipient], f"{site}. {text}" if site else text)],
+            entries=[Entry([exactly(recipient)], f"{site}. {text}" if site else text)],
             sender=self._common,
             options={"internal": True},
         )

@@ -31,6 +31,7 @@ from heliograph.domain.short_links import (
     standing_code,
     target_key,
 )
+from heliograph.domain.texts import split_comment
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.ids import Ids
 from heliograph.services.tracker import Tracker
@@ -163,10 +164,13 @@ class ShortLinks:
             return
         base = self._base()
         for entry in request.entries:
-            for target in find_links(entry.text):
+            text = sent = split_comment(entry.text)[0]
+            for target in find_links(sent):
                 standing = f"{base}/{standing_code(target)}"
-                entry.text = entry.text.replace(target, standing)
+                text = text.replace(target, standing)
                 request.links[standing] = target
+            # The sender's own comment stays as it is: its short links would lead nowhere.
+            entry.text = text + entry.text[len(sent) :]
 
     def batch(self, request: SendRequest, now_ms: int) -> LinkBatch:
         """The links of a prepared request, for its messages."""

@@ -9,6 +9,7 @@ from heliograph.domain.messages import FINAL_STATES, Message, MessageState, deri
 from heliograph.domain.numbering import NumberingPlan
 from heliograph.domain.requests import StatusAnswer
 from heliograph.domain.statuses import API_STATUS
+from heliograph.services.cancelling import cancel_message, is_waiting
 from heliograph.services.changes import Bookkeeping, Changes
 from heliograph.services.directory import Directory
 from heliograph.services.receipts import Receipts
@@ -16,11 +17,9 @@ from heliograph.services.tracker import Tracker
 from heliograph.storage.database import Database
 from heliograph.storage.journal import Journal
 from heliograph.storage.messages import find_messages
-from heliograph.storage.statements import CANCEL_PARTS, HIDE_MESSAGES
+from heliograph.storage.statements import HIDE_MESSAGES
 
 __all__ = ["Statuses", "describe"]
-
-_WAITING = frozenset({MessageState.SCHEDULED, MessageState.HELD, MessageState.QUEUED})
 
 
 class Statuses:
@@ -35,14 +34,17 @@ class Statuses:
         tracker: Tracker,
         books: Bookkeeping,
         receipts: Receipts,
+        stop: Callable[[int], None],
         clock: Callable[[], int],
     ) -> None:
+        """`stop(message id)`: dispatch lets nothing of it out."""
         self._database = database
         self._journal = journal
         self._directory = directory
         self._tracker = tracker
         self._books = books
         self._receipts = receipts
+        self._stop = stop
         self._clock = clock
 
     async def find(
@@ -67,18 +69,11 @@ class Statuses:
         for stored in found.values():
             message = self._tracker.live.get(stored.id, stored)
             changes.rows[HIDE_MESSAGES].append((message.id, 1))
-            if message.state in _WAITING and all(
-                p.state is MessageState.QUEUED for p in message.parts
-            ):
-                for part in message.parts:
-                    part.state = MessageState.DELETED
-                    changes.rows[CANCEL_PARTS].append(
-                        (part.id, int(MessageState.DELETED), 0, changes.now_ms)
-                    )
-                self._books.end_message(changes, message, MessageState.DELETED, 0)
+            if is_waiting(message):
+                cancel_message(changes, self._books, message, stop=self._stop)
         if changes.is_empty:
             return 0
-        entry = await self._journal.write(changes.entry(must_write=False))
+        entry = await self._journal.write(changes.entry(must_write=True))
         self._receipts.written(changes, entry)
         return len(found)
 

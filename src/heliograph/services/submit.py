@@ -297,7 +297,7 @@ class Submit:
             cost_micros=plan.price_micros,
             balance_micros=0,
             lines=plan.drafts,
-            is_test=request.account.is_test,
+            is_test=request.account.only_plays(plan.type),
         )
 
     def _plan(self, request: SendRequest, now_ms: int, *, is_estimate: bool) -> Plan | Refusal:
@@ -391,7 +391,7 @@ class Submit:
                 cost_micros=plan.price_micros,
                 balance_micros=entry.balance_micros,
                 lines=plan.drafts,
-                is_test=acceptance.request.account.is_test,
+                is_test=acceptance.request.account.only_plays(plan.type),
                 code=acceptance.code,
             )
         )
@@ -417,7 +417,7 @@ class Submit:
             valid_ms = min(valid_ms, policy.max_valid_ms)
         first_id = self._ids.take(len(plan.drafts))
         single = plan.drafts[0] if len(plan.drafts) == 1 else None
-        may_claim = not request.account.is_test and not request.campaign_id
+        may_claim = not submission.is_test and not request.campaign_id
         if single is not None and not single.due_at and may_claim:
             acceptance.claimed_by = self._dispatch.claim_now(single.route, single.part_count)
         message_rows, part_rows = rows[INSERT_MESSAGES], rows[INSERT_PARTS]
@@ -474,7 +474,7 @@ class Submit:
             created_at=acceptance.now_ms,
             door=request.door,
             flags=int(plan.type),
-            is_test=account.is_test,
+            is_test=account.only_plays(plan.type),
             options=plan.options or None,
         )
 

@@ -312,6 +312,23 @@ async def test_messages_past_their_life_are_ended_and_given_back(rig: Rig) -> No
     assert await rig.balance() == 10**9
 
 
+@pytest.mark.parametrize("kind", [OutcomeKind.DEFERRED, OutcomeKind.UNROUTABLE])
+async def test_put_off_when_its_life_is_over(rig: Rig, kind: OutcomeKind) -> None:
+    """The clockwork has passed it while it was on the wire, and does not come again."""
+    first, second = PuppetConnector(1, answers=False), PuppetConnector(2)
+    await rig.attach(first, second)
+    sent = await rig.send(valid_ms=100)
+    await rig.until(lambda: first.sent)
+    ended_at = first.sent[0].message.expires_at
+    await rig.until(lambda: rig.runtime.engine.clockwork._swept_waiting > ended_at)
+    first.outcome(kind, err=220, retry_after_ms=1)
+    answer = await rig.reach(sent.client_ref, 3)
+    assert (answer.err, answer.cost_micros) == (220, 0)
+    assert second.texts == []
+    assert await rig.balance() == 10**9
+    assert (await rig.audit()).is_exact
+
+
 async def test_silence_of_the_operator_ends_with_245(tmp_path: Path) -> None:
     async with open_rig(tmp_path / "data", "sending.receipt_wait_hours=0.0003") as rig:
         puppet = PuppetConnector(0)

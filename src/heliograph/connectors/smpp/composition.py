@@ -22,6 +22,7 @@ from heliograph.protocols.sms.binary import BinaryMessage, encode_binary_parts, 
 from heliograph.protocols.sms.data_coding import Alphabet
 from heliograph.protocols.sms.errors import SmsCodecError
 from heliograph.protocols.sms.segmentation import EncodedPart, Segmentation, encode_part, segment
+from heliograph.protocols.sms.udh import MAX_USER_DATA_OCTETS
 from heliograph.protocols.sms.wap_push import build_wap_push, parse_wap_push_text
 
 __all__ = ["HLR_TEXT", "Composer"]
@@ -108,8 +109,8 @@ class Composer:
             case MessageType.HLR:
                 return _Body(0, self._settings.data_coding, HLR_TEXT)
             case MessageType.PING:
-                single = self._single(message.text)
-                return single._replace(protocol_id=_PING_PROTOCOL_ID)
+                # Nobody sees it, and a text that is longer than one part could not be sent.
+                return self._single("")._replace(protocol_id=_PING_PROTOCOL_ID)
             case MessageType.BINARY | MessageType.WAP_PUSH:
                 return self._encode_octets(message, kind, seq)
         is_flash = kind is MessageType.FLASH
@@ -203,7 +204,7 @@ class Composer:
         except UnicodeEncodeError:
             wide = text.encode("utf-16-be")
             # What does not fit as UCS-2 goes with question marks: the part count is paid for.
-            if len(wide) <= (134 if seq else 140):
+            if len(wide) <= MAX_USER_DATA_OCTETS - len(encoded.udh):
                 return wide, settings.ucs2_data_coding
             return text.encode(codec, "replace"), settings.data_coding
 

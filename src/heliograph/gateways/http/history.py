@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 from heliograph.domain.lists import split_recipients
 from heliograph.domain.messages import MessageType
-from heliograph.domain.numbering import normalise_recipient
+from heliograph.domain.numbering import exactly, normalise_recipient
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.statuses import STATUS_NAMES
 from heliograph.gateways.http.calls import Call, Reply
@@ -89,7 +89,14 @@ def _read_recipients(fields: dict[str, str], name: str) -> list[str]:
         raise ValueError("too many numbers")
     if name == "email":
         return list(dict.fromkeys(given))
-    return list(dict.fromkeys(normalise_recipient(each) or each[:64] for each in given))
+    # Also as they are: numbers that were sent to with a plus are not corrected.
+    kept = [
+        phone
+        for each in given
+        for phone in (normalise_recipient(each) or each[:64], normalise_recipient(exactly(each)))
+        if phone
+    ]
+    return list(dict.fromkeys(kept))
 
 
 async def list_messages(call: Call) -> Reply:

@@ -7,6 +7,8 @@ written in the form that the rest of the request asks for.
 
 from __future__ import annotations
 
+import json
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -92,7 +94,7 @@ def _looks_like_json(body: bytes) -> bool:
 def _read_json(raw: dict[str, str], body: bytes, default: Charset, *, is_whole: bool) -> Parameters:
     known = decode_fields(raw, UTF_8).copy()
     try:
-        members = msgspec.json.decode(body.removeprefix(_BOM))
+        members = _decode_json(body.removeprefix(_BOM))
         if len(members) > MAX_FIELDS:
             raise ValueError("too many members")
         for name, value in members.items():
@@ -100,13 +102,35 @@ def _read_json(raw: dict[str, str], body: bytes, default: Charset, *, is_whole: 
             if text is not None:
                 known[name] = text
     # A body nested deeper than the decoder's stack ends in a RecursionError.
-    except (msgspec.DecodeError, ValueError, RecursionError):
+    except (ValueError, RecursionError):
         is_whole = False
     fields = known
     if any("\0" in value for value in known.values()):  # see decode_fields
         fields = {name: value.replace("\0", "") for name, value in known.items()}
     charset = find_charset(fields.get("charset", ""), default)
     return Parameters(known, fields, charset=charset, is_whole=is_whole)
+
+
+def _decode_json(body: bytes) -> dict[str, Any]:
+    """The members of a JSON object. Raises ValueError, RecursionError.
+
+    Texts that are not quite Unicode are read with replacements, as those of forms are: programs cut
+    texts between the halves of an emoji, and send octets of another character set.
+    """
+    try:
+        members: dict[str, Any] = msgspec.json.decode(body)
+    except ValueError:
+        members = json.loads(body.decode("utf-8", "replace"))
+    return members
+
+
+def _whole_characters(text: str) -> str:
+    """The text with U+FFFD in the place of surrogates that have no other half."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
 
 
 def _text_of(name: str, value: Any) -> str | None:
@@ -119,11 +143,13 @@ def _text_of(name: str, value: Any) -> str | None:
         case None:
             return None
         case str():
-            return value
+            return _whole_characters(value)
         case bool():
             return "1" if value else "0"
         case int():
             return str(value)
+        case float() if not isfinite(value):
+            raise ValueError(f"no number in {name}")
         case float():
             return str(int(value)) if value.is_integer() else str(value)
         case list():

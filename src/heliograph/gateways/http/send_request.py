@@ -162,7 +162,8 @@ def _read_delivery(fields: dict[str, str], request: SendRequest) -> None:
             request.tz_minutes = parse_zone(zone)
         except ValueError:
             raise ParameterError("tz: hours from Moscow") from None
-    if fields.get("period") and fields.get("freq"):
+    # Programs fill in 0 for what they do not use.
+    if fields.get("period", "0") not in ("", "0") and fields.get("freq"):
         request.spread = Spread(
             round(_read_span(fields, "period", 0.1, 720) * _HOUR_MS),
             round(_read_span(fields, "freq", 1, 1440) * _MINUTE_MS),

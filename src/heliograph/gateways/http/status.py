@@ -10,7 +10,7 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 
 from heliograph.domain.messages import MessageType
-from heliograph.domain.numbering import normalise_recipient
+from heliograph.domain.numbering import exactly, normalise_recipient
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import StatusAnswer
 from heliograph.domain.statuses import STATUS_NAMES
@@ -43,6 +43,9 @@ _COMMA_FREE = frozenset(
     {"country", "operator", "region", "sender_id", "status_name", "cn", "net", "rcn", "rnet"}
 )
 
+# (id, recipient as it is kept, the same if it was sent to with a plus)
+_Pair = tuple[str, str, str]
+
 
 async def status(call: Call) -> Reply:
     """Reports the asked messages, or with `del=1` deletes them."""
@@ -50,16 +53,17 @@ async def status(call: Call) -> Reply:
     if pairs is None or not call.parameters.is_whole:
         return call.refuse(Refusal.BAD_PARAMETERS)
     if is_true(call.fields.get("del", "")):
-        if not await call.services.statuses.delete(call.account, pairs):
+        if not await call.services.statuses.delete(call.account, await _choose(call, pairs)):
             return call.refuse(Refusal.NOT_DELETED)
         return Reply(write_done(call.fmt))
     is_multiple = _is_multiple(call.fields)
-    kind, key = ("status-many", "") if is_multiple else ("status", ":".join(pairs[0]))
+    kind, key = ("status-many", "") if is_multiple else ("status", ":".join(pairs[0][:2]))
     refusal = call.services.limits.count(call.account, kind, key)
     if refusal is not None:
         return call.refuse(refusal)
     language = call.account.language
-    answers = await call.services.statuses.find(call.account, pairs, language=language)
+    chosen = await _choose(call, pairs)
+    answers = await call.services.statuses.find(call.account, chosen, language=language)
     depth = {"1": 1, "2": 2, "true": 1}.get(call.fields.get("all", ""), 0)
     records = [
         _members(answer, depth, language=language, zone=call.settings.zone) for answer in answers
@@ -84,8 +88,8 @@ def _is_multiple(fields: dict[str, str]) -> bool:
     return "," in fields.get("id", "") or "," in fields.get("phone", "")
 
 
-def _read_pairs(fields: dict[str, str]) -> list[tuple[str, str]] | None:
-    """Pairs of (id, phone); a single value is repeated for all. None when they do not pair up."""
+def _read_pairs(fields: dict[str, str]) -> list[_Pair] | None:
+    """What is asked about; a single value is repeated for all. None when they do not pair up."""
     refs = [each for each in map(str.strip, fields.get("id", "").split(",")) if each]
     phones = [_read_phone(each) for each in fields.get("phone", "").split(",") if each.strip()]
     if not refs or not phones:
@@ -97,15 +101,36 @@ def _read_pairs(fields: dict[str, str]) -> list[tuple[str, str]] | None:
         phones *= count
     if len(refs) != len(phones) or count > MAX_PAIRS:
         return None
-    return list(zip(refs, phones, strict=True))
+    return [(ref, *phone) for ref, phone in zip(refs, phones, strict=True)]
 
 
-def _read_phone(text: str) -> str:
-    """A recipient as messages are kept under it: corrected as in sending, or as it was refused."""
+def _read_phone(text: str) -> tuple[str, str]:
+    """A recipient as messages are kept under it (corrected as in sending, or as it was refused),
+    and as it would be kept if it had been sent to with a plus."""
     text = text.strip()
     if text[0] in "@#" or "@" in text:
-        return text
-    return normalise_recipient(text) or "".join(filter(str.isdigit, text)) or text[:40]
+        return text, text
+    digits = "".join(filter(str.isdigit, text)) or text[:40]
+    phone = normalise_recipient(text) or digits
+    return phone, normalise_recipient(exactly(digits)) or phone
+
+
+async def _choose(call: Call, pairs: list[_Pair]) -> list[tuple[str, str]]:
+    """Pairs of (id, recipient) for which there are messages, as far as there are.
+
+    Replies and callbacks name a number by its digits. When it was sent to with a plus, these may
+    look like what is corrected without one (84912345678), and then are meant as they are.
+    """
+    unsure = [pair for pair in pairs if pair[1] != pair[2]]
+    found: set[tuple[str, str]] = set()
+    if unsure:
+        both = [(ref, phone) for ref, *phones in unsure for phone in phones]
+        answers = await call.services.statuses.find(call.account, both)
+        found = {(each.client_ref, each.recipient) for each in answers if each.is_found}
+    return [
+        (ref, exact if (ref, exact) in found and (ref, phone) not in found else phone)
+        for ref, phone, exact in pairs
+    ]
 
 
 def format_date(time_ms: int, zone: tzinfo) -> str:

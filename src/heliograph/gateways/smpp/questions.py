@@ -15,7 +15,7 @@ import structlog
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.messages import FINAL_STATES, Message, MessageState, MessageType
-from heliograph.domain.numbering import normalise_recipient
+from heliograph.domain.numbering import exactly, normalise_recipient
 from heliograph.domain.pieces import Piece
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Entry, Refused, SendRequest, Submitted
@@ -215,7 +215,7 @@ class Questions:
             options["receipt"] = wish
         return SendRequest(
             account,
-            [Entry([old.recipient], text)],
+            [Entry([exactly(old.recipient)], text)],
             type=old.submission.type,
             sender=old.sender,
             due_at=due_at if pdu.schedule_delivery_time else old.due_at,

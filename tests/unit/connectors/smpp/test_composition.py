@@ -58,6 +58,14 @@ def test_a_long_text_with_signs_outside_latin1_keeps_its_parts() -> None:
     assert pdu.short_message[6:] == b"?" + b"a" * 152
 
 
+@pytest.mark.parametrize(("signs", "data_coding"), [(66, 8), (67, 0)])
+def test_what_is_sent_as_ucs2_leaves_room_for_a_long_header(signs: int, data_coding: int) -> None:
+    message = make_message(text="a" * 152 + "Δ" * signs, part_count=2)
+    pdu = _compose(message, 2, default_alphabet="ascii", long_messages="udh16")
+    assert (pdu.short_message[0], pdu.data_coding) == (6, data_coding)
+    assert len(pdu.short_message) <= 140
+
+
 @pytest.mark.parametrize(("length", "is_wide"), [(300, True), (306, False)])
 def test_a_16_bit_reference_never_costs_a_part(length: int, is_wide: bool) -> None:
     message = make_message(text="a" * length, part_count=2)

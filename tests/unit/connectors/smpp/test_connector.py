@@ -307,7 +307,8 @@ async def test_other_types_of_messages(
     ems = "050A0307056048656C6C6F"
     messages = [
         make_message("79990000001", "Achtung", type=kinds.FLASH),
-        make_message("79990000002", "", type=kinds.PING),
+        # Its text is of no use to anybody, and takes no room.
+        make_message("79990000002", "long " * 100, type=kinds.PING),
         make_message("79990000003", ems, type=kinds.BINARY, options={"pid": 1, "dcs": 245}),
         make_message("79990000004", "http://wap.ru/\nTitle", type=kinds.WAP_PUSH),
         make_message("79000008002", "", type=kinds.HLR, sender="HLR"),
@@ -317,7 +318,7 @@ async def test_other_types_of_messages(
     await recorder.until(lambda: len(recorder.receipts) == 5)
     flash, ping, binary, push, hlr = (arrival.pdu for arrival in smsc.inbox)
     assert flash.data_coding == 0x10
-    assert ping.protocol_id == 0x40
+    assert (ping.protocol_id, ping.short_message) == (0x40, b"")
     assert binary.short_message == bytes.fromhex(ems)
     assert (binary.esm_class, binary.data_coding, binary.protocol_id) == (0x40, 245, 1)
     assert push.esm_class == 0x40
@@ -402,6 +403,23 @@ async def test_tlvs_have_the_last_word(
         MessageState.UNDELIVERABLE,
         6,
     )
+
+
+@pytest.mark.parametrize("way", ["udh8", "payload"])
+async def test_an_smsc_that_names_nothing(
+    start: Starter, smsc: SmscServer, recorder: Recorder, way: str
+) -> None:
+    """What it took is told apart, so that it is paid for and can be forgotten."""
+    accept = smsc._accept
+    smsc._accept = lambda *taken: accept(*taken) and ""  # type: ignore[method-assign]
+    connector = await start(long_messages=way)
+    parts = make_message("79991112233", "x" * 300, part_count=2).parts + make_parts(2)
+    await send(connector, recorder, parts)
+    await recorder.until(lambda: len(recorder.outcomes) == 4)
+    assert {outcome.kind for _, outcome in recorder.outcomes} == {OutcomeKind.ACCEPTED}
+    names = [outcome.external_id for _, outcome in recorder.outcomes]
+    assert all(names)
+    assert len(set(names)) == 4
 
 
 async def test_query_says_the_id_as_the_smsc_wrote_it(

@@ -197,7 +197,7 @@ async def test_json_path_takes_forms_and_obeys_fmt(door: Door) -> None:
         b'{"mes": }',
         b'{"mes": {"a": 1}}',
         b'{"phones": [[1]]}',
-        b'{"mes": "\xff"}',
+        b'{"mes": "\xff}',
         b'{"mes": ' + b"[" * 100_000,
         b'{"a": ' * 100_000,
         b'{"id": ' + b"9" * 10_000 + b"}",

@@ -57,6 +57,7 @@ def test_a_plain_request() -> None:
         ({"period": "0.1", "freq": "1"}, {"spread": Spread(360_000, 60_000)}),
         ({"period": "720", "freq": "1440"}, {"spread": Spread(720 * HOUR_MS, 24 * HOUR_MS)}),
         ({"period": "2"}, {"spread": None}),
+        ({"period": "0", "freq": "0"}, {"spread": None}),
         ({"freq": "99999"}, {"spread": None}),
         ({"valid": "1"}, {"valid_ms": HOUR_MS}),
         ({"valid": "24"}, {"valid_ms": 24 * HOUR_MS}),
@@ -228,6 +229,31 @@ def test_every_byte_of_a_raw_binary_message_comes_through() -> None:
 
 def test_a_text_that_is_no_bytes_cannot_be_binary() -> None:
     body = '{"phones": "7999", "bin": 1, "mes": "Привет"}'.encode()
+    with pytest.raises(ParameterError):
+        build_request(ALEX, read_parameters(b"", body, is_rest=True))
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        (rb"cut in two \ud83d", "cut in two \ufffd"),
+        (rb"\ude00 the other half", "\ufffd the other half"),
+        (rb"whole \ud83d\ude00", "whole \U0001f600"),
+        ("Привет".encode("cp1251"), "\ufffd" * 6),
+        (b"\xd0", "\ufffd"),
+    ],
+)
+def test_json_texts_that_are_not_quite_unicode(written: bytes, text: str) -> None:
+    """What does not decode is replaced, and does not make the rest of the request unreadable."""
+    body = b'{"login": "alex", "phones": "7999", "mes": "%b"}' % written
+    parameters = read_parameters(b"", body, is_rest=True)
+    assert parameters.fields["login"] == "alex"
+    assert build_request(ALEX, parameters).entries[0].text == text
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"1e400", b"-Infinity"])
+def test_json_numbers_that_are_none(number: bytes) -> None:
+    body = b'{"phones": "7999", "mes": "hello", "cost": %b}' % number
     with pytest.raises(ParameterError):
         build_request(ALEX, read_parameters(b"", body, is_rest=True))
 
