@@ -26,6 +26,7 @@ __all__ = [
     "ACTIVE_STATES",
     "MAX_LATE_MS",
     "MOBILE_TYPES",
+    "NO_STATUS_ERR",
     "REPEATED_STATES",
     "SECOND_CHANNEL_STATES",
     "SOURCE_RECIPIENTS",
@@ -236,6 +237,8 @@ _NOT_REACHED = (MessageState.EXPIRED, MessageState.UNDELIVERABLE, MessageState.R
 # Nobody carries that kind of message to this person: an SMS may find its way.
 SECOND_CHANNEL_STATES = (*_NOT_REACHED, MessageState.NO_ROUTE)
 REPEATED_STATES = _NOT_REACHED
+# Nobody knows whether it arrived (codes, section 4): it is not repeated, as it may come twice.
+NO_STATUS_ERR = 245
 
 
 # --- when it runs ---------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from heliograph.domain.campaigns import (
     MOBILE_TYPES,
+    NO_STATUS_ERR,
     REPEATED_STATES,
     SECOND_CHANNEL_STATES,
     SOURCE_RECIPIENTS,
@@ -66,7 +67,13 @@ class CampaignRepeats:
         states = SECOND_CHANNEL_STATES if is_channel else REPEATED_STATES
         wait_ms = 0 if is_channel else self._repeat_ms
         async with self._database.read() as connection:
-            found = await rows.unreached(connection, chunk.submission_id, states, SOURCE_RECIPIENTS)
+            found = await rows.unreached(
+                connection,
+                chunk.submission_id,
+                states,
+                SOURCE_RECIPIENTS,
+                but_err=0 if is_channel else NO_STATUS_ERR,
+            )
             ids = [id for id, _, final_at in found if final_at + wait_ms <= now_ms]
             loaded = await load_messages(connection, ids)
         account = self._directory.still_acting(campaign.account_id, campaign.actor_id)

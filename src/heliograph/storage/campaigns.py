@@ -448,10 +448,15 @@ async def tally(connection: AsyncConnection, submission_id: int) -> tuple[int, i
 
 
 async def unreached(
-    connection: AsyncConnection, submission_id: int, states: Iterable[MessageState], limit: int
+    connection: AsyncConnection,
+    submission_id: int,
+    states: Iterable[MessageState],
+    limit: int,
+    *,
+    but_err: int = 0,
 ) -> list[tuple[int, str, int]]:
-    """Messages that ended in one of the states and were not followed by another one yet, oldest end
-    first: (id, recipient, final_at)."""
+    """Messages that ended in one of the states, though not with the error `but_err`, and were not
+    followed by another one yet, oldest end first: (id, recipient, final_at)."""
     m = messages.c
     rows = await connection.execute(
         select(m.id, m.recipient, m.final_at)
@@ -461,6 +466,7 @@ async def unreached(
             m.final_at > 0,
             m.is_deleted == 0,
             m.state.in_([int(state) for state in states]),
+            m.err != (but_err or -1),
             campaign_repeats.c.message_id.is_(None),
         )
         .order_by(m.final_at, m.id)

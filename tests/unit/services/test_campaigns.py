@@ -168,6 +168,16 @@ async def test_undelivered_ones_are_repeated_once(lists: Lists) -> None:
     assert (view.message_count, view.delivered, view.failed) == (2, 2, 0)
 
 
+async def test_what_may_have_arrived_is_not_repeated(lists: Lists) -> None:
+    one, two = phones(2)
+    id = await lists.add(f"{one},{two}", repeats=True)
+    await lists.rig.until(lambda: len(lists.puppet.sent_to) == 2)
+    await lists.rig.reach(str(id), 0, two)
+    await lists.deliver(two, err=245)
+    view = await lists.until(id, lambda v: v.status == 1)
+    assert (view.delivered, view.failed, len(lists.puppet.sent_to)) == (1, 1, 2)
+
+
 async def test_own_texts(lists: Lists) -> None:
     entries = [Entry(phones(1500), "one"), Entry(["79169999999"], "two", "Other")]
     request = SendRequest(lists.rig.account, [Entry([], "one")])
