@@ -22,6 +22,8 @@ __all__ = ["LANE_CAPACITY", "Lanes"]
 LANE_CAPACITY = 30_000
 _QUANTUM = 32
 _LOW_TURN = 8
+# Instead of the id of a part: above all of them.
+_NOTHING = (1 << 63) - 1
 
 
 class Lanes:
@@ -62,6 +64,23 @@ class Lanes:
             return False
         self._append(account_id, part, is_bulk=is_bulk)
         return True
+
+    def begin_page(self, account_id: int) -> int:
+        """The id of the part after which the feeder reads on. `end_page` follows."""
+        after = self.spilled[account_id]
+        self.spilled[account_id] = _NOTHING
+        return after
+
+    def end_page(self, account_id: int, after: int | None) -> None:
+        """The feeder has read: it will read on after this part; None: that was all there is.
+
+        What has spilled meanwhile may be missing in what was read, so it is read for after all.
+        """
+        after = min(_NOTHING if after is None else after, self.spilled[account_id])
+        if after == _NOTHING:
+            del self.spilled[account_id]
+        else:
+            self.spilled[account_id] = after
 
     def feed(self, parts: Iterable[Part]) -> None:
         """Takes parts that the feeder read from disk, beyond the bound if need be."""

@@ -29,7 +29,7 @@ from heliograph.domain.messages import FINAL_STATES, Message, MessageState, Part
 from heliograph.domain.retries import RetrySchedule
 from heliograph.observability import Metrics
 from heliograph.services.changes import Bookkeeping, Changes
-from heliograph.services.receipts import Receipts
+from heliograph.services.receipts import Receipts, Stored
 from heliograph.services.tracker import Tracker
 from heliograph.services.upstream import Upstream
 from heliograph.storage.database import Database
@@ -54,6 +54,8 @@ _UNKNOWN_GRACE_MS = 10_000
 _NO_ROUTE_ERR = 248
 # An upstream that is down for so long loses its waiting parts to the next one of their routes.
 _FAILOVER_MS = 5_000
+# Outcomes after which a part is sent again.
+_AGAIN = frozenset({OutcomeKind.DEFERRED, OutcomeKind.UNROUTABLE})
 # The longest that reading a page of waiting parts may take.
 _STOP_MS = 60_000
 _RETRIES = RetrySchedule()
@@ -234,7 +236,8 @@ class Dispatch:
                 break
             now_ms = self._clock()
             parts = upstream.lanes.pop(taken)
-            fit = [p for p in parts if self._may_send(p, now_ms)]
+            # Once each: a part may stand in two lanes, in that of the feeder as well.
+            fit = list(dict.fromkeys([p for p in parts if self._may_send(p, now_ms)]))
             if len(fit) < taken:
                 connector.give_back(taken - len(fit))
             if fit:
@@ -328,6 +331,10 @@ class Dispatch:
         books, message = self._books, part.message
         now_ms = changes.now_ms
         books.note(changes, message.id, part.seq, outcome.kind.name.lower(), outcome.reason)
+        if outcome.kind in _AGAIN and message.expires_at <= now_ms:
+            # The clockwork, which ends what waits for too long, has been here already.
+            books.end_part(changes, part, MessageState.EXPIRED, outcome.err)
+            return
         match outcome.kind:
             case OutcomeKind.REJECTED:
                 books.end_part(changes, part, MessageState.REJECTED, outcome.err)
@@ -389,16 +396,13 @@ class Dispatch:
         self._enqueue(p for p in parts if self._best(p.message))
 
     def report_receipts(
-        self,
-        connector: Connector,
-        receipts: Sequence[ReceiptReport],
-        on_stored: Callable[[bool], None],
+        self, connector: Connector, receipts: Sequence[ReceiptReport], on_stored: Stored
     ) -> None:
         """See Receipts."""
         self._receipts.report(connector.id, receipts, on_stored)
 
     def report_incoming(
-        self, connector: Connector, messages: Sequence[Incoming], on_stored: Callable[[bool], None]
+        self, connector: Connector, messages: Sequence[Incoming], on_stored: Stored
     ) -> None:
         """See Receipts."""
         self._receipts.report_incoming(connector.id, messages, on_stored)
@@ -433,8 +437,7 @@ class Dispatch:
                     self._fail_over(upstream)
 
     def _try_later(self, part: Part, at_ms: int) -> None:
-        connector_id = part.connector_id
-        upstream = self._upstreams.get(connector_id) or self._leaving.get(connector_id)
+        upstream = self._upstreams.get(part.connector_id) or self._leaving.get(part.connector_id)
         if upstream is not None:
             heapq.heappush(upstream.retries, (at_ms, part.id, part))
 
@@ -443,25 +446,24 @@ class Dispatch:
         changes = Changes(now_ms)
         again: list[Part] = []
         for part in due:
-            if part.state is MessageState.UNKNOWN and not self._resolve(upstream, changes, part):
-                continue
+            if part.state is MessageState.UNKNOWN:
+                self._resolve(upstream, changes, part)
             if part.state is MessageState.QUEUED:
                 again.append(part)
         self._write(changes)
         self._enqueue(again)
 
-    def _resolve(self, upstream: Upstream, changes: Changes, part: Part) -> bool:
-        """Applies the policy for parts that were sent and never answered; True: send it again."""
+    def _resolve(self, upstream: Upstream, changes: Changes, part: Part) -> None:
+        """Applies the policy for parts that were sent and never answered."""
         books, message = self._books, part.message
         policy = upstream.connector.unknown_policy
         if policy is UnknownPolicy.RESEND and message.expires_at > changes.now_ms:
             books.note(changes, message.id, part.seq, "sent again", "the policy is: resend")
             books.requeue_part(changes, part, connector_id=part.connector_id, err=0, next_try_at=0)
-            return True
+            return
         books.note(changes, message.id, part.seq, "given up", "its outcome stayed unknown")
         # "Status not received" is what the client can be told for certain (codes, section 4).
         books.end_part(changes, part, MessageState.EXPIRED, 245)
-        return False
 
     def _enqueue(self, parts: Iterable[Part]) -> None:
         for part in parts:
@@ -508,9 +510,7 @@ class Dispatch:
             if upstream is None or not upstream.connector.is_up:
                 continue
             answers = await upstream.connector.query(group)
-            for part in group:
-                if (report := answers.get(part.id)) is not None:
-                    told.append((part, report))
+            told += [(p, report) for p in group if (report := answers.get(p.id)) is not None]
         return told
 
     async def _recall(self, connector: Connector) -> None:
@@ -521,10 +521,8 @@ class Dispatch:
                 page = await submitted_parts(
                     connection, connector.id, after=after, limit=_FEED_PAGE
                 )
-            parts = []
-            for stored in page:
-                message = self._tracker.live.setdefault(stored.message.id, stored.message)
-                parts.append(message.parts[stored.seq - 1])
+            live = self._tracker.live
+            parts = [live.setdefault(p.message.id, p.message).parts[p.seq - 1] for p in page]
             with self._tracker.hold(part.message for part in parts):
                 self._receipts.apply(await self.ask(parts))
             if len(page) < _FEED_PAGE:
@@ -550,22 +548,27 @@ class Dispatch:
         lanes = upstream.lanes
         if lanes.size(account_id) > _FEED_PAGE:
             return
-        after = lanes.spilled[account_id]
-        async with self._database.read() as connection:
-            page = await waiting_messages(
-                connection,
-                connector_id=upstream.connector.id,
-                account_id=account_id,
-                after_part_id=after,
-                limit=_FEED_PAGE,
-            )
+        after = lanes.begin_page(account_id)
+        following: int | None = after
+        in_memory = set(self._tracker.live)
+        try:
+            async with self._database.read() as connection:
+                page = await waiting_messages(
+                    connection,
+                    connector_id=upstream.connector.id,
+                    account_id=account_id,
+                    after_part_id=after,
+                    limit=_FEED_PAGE,
+                )
+            following = page[-1].id if len(page) == _FEED_PAGE else None
+        finally:
+            lanes.end_page(account_id, following)
         changes = Changes(self._clock())
+        # Whoever was in memory and is not any more has come to its end while the page was read.
+        ended = in_memory.difference(self._tracker.live)
+        page = [part for part in page if part.message.id not in ended]
         lanes.feed([p for part in page if (p := self._take_in(changes, part)) is not None])
         self._write(changes)
-        if len(page) < _FEED_PAGE:
-            lanes.spilled.pop(account_id, None)
-        else:
-            lanes.spilled[account_id] = page[-1].id
 
     def _take_in(self, changes: Changes, stored: Part) -> Part | None:
         """A part as it was read: what is to be queued now, if anything.

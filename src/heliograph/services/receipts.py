@@ -26,7 +26,7 @@ from heliograph.storage.journal import Entry, Journal
 from heliograph.storage.messages import find_by_external
 from heliograph.storage.statements import DELETE_UNMATCHED, INSERT_INCOMING, INSERT_UNMATCHED
 
-__all__ = ["Receipts"]
+__all__ = ["Receipts", "Stored"]
 
 # How long a receipt may be ahead of the answer to its submit, and how many are remembered.
 _EARLY_MS = 10_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -16,6 +17,7 @@ from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Refused, Spread
 from heliograph.runtime import now_ms
 from heliograph.services import dispatch as dispatch_module
+from heliograph.storage.messages import messages_of
 
 LONG = "x" * 400  # three parts
 
@@ -404,3 +406,91 @@ async def test_a_type_that_nobody_carries_is_refused(rig: Rig) -> None:
     assert isinstance(answer, Refused)
     assert answer.refusal is Refusal.NO_ROUTE
     assert (await rig.status(answer.client_ref)).status == 25
+
+
+async def test_what_stands_in_two_lanes_is_sent_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that was put off makes the feeder begin anew at its place, before what waits in
+    memory: the same part then stands in the lane in which it was and in that of the feeder."""
+    monkeypatch.setattr("heliograph.queueing.lanes.LANE_CAPACITY", 50)
+    monkeypatch.setattr(dispatch_module, "_FEED_PAGE", 60)
+    puppet = PuppetConnector(0, window=1, answers=False)
+    await rig.attach(puppet)
+    lanes = rig.dispatch.upstreams[puppet.id].lanes
+    phones = [f"7916{n:07d}" for n in range(200)]
+    await asyncio.gather(*(rig.send(phone) for phone in phones))
+    await rig.until(lambda: puppet.sent)
+    puppet.is_up = False
+    put_off = puppet.outcome(OutcomeKind.DEFERRED, retry_after_ms=1)[0]
+    await rig.until(lambda: lanes.spilled and min(lanes.spilled.values()) < put_off.id)
+    puppet.is_up, puppet.free = True, 25
+    await rig.until(lambda: len(puppet.sent) == 25 and len(lanes) > 25)  # the feeder has been there
+    puppet.answers, puppet.free = True, 100
+    await rig.until(lambda: len(puppet.sent_to) > 200)
+    await rig.until(lambda: not len(lanes))
+    assert sorted(puppet.sent_to) == sorted([*phones, put_off.message.recipient])
+
+
+async def test_what_ends_while_the_feeder_reads_is_not_sent_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = dispatch_module.waiting_messages
+    has_read, go_on = asyncio.Event(), asyncio.Event()
+
+    async def read_slowly(*arguments: Any, **fields: Any) -> Any:
+        page = await read(*arguments, **fields)
+        has_read.set()
+        await go_on.wait()
+        return page
+
+    monkeypatch.setattr("heliograph.queueing.lanes.LANE_CAPACITY", 2)
+    monkeypatch.setattr(dispatch_module, "waiting_messages", read_slowly)
+    puppet = PuppetConnector(0, window=1)
+    puppet.answers = False
+    await rig.attach(puppet)
+    phones = [f"7916{n:07d}" for n in range(6)]
+    sent = [await rig.send(phone) for phone in phones]
+    await rig.until(lambda: puppet.sent)
+    puppet.is_up = False
+    puppet.outcome(OutcomeKind.DEFERRED, retry_after_ms=1)
+    puppet.free = 2
+    await asyncio.wait_for(has_read.wait(), 30)
+    puppet.is_up = True
+    await rig.until(lambda: len(puppet.sent) == 2)
+    for end, part in zip(sent[1:3], puppet.sent, strict=True):
+        assert part.message.submission.client_ref == end.client_ref
+    puppet.accept()
+    for end, phone in zip(sent[1:3], phones[1:3], strict=True):
+        external = str(
+            rig.dispatch._tracker.live[await message_id(rig, end.client_ref)].parts[0].id
+        )
+        assert await puppet.tell(puppet.receipt(external))
+        await rig.reach(end.client_ref, 1, phone)
+    puppet.answers, puppet.free = True, 100
+    go_on.set()
+    for end, phone in zip(sent[3:], phones[3:], strict=True):
+        await rig.reach(end.client_ref, 0, phone)
+    assert sorted(puppet.sent_to) == sorted([*phones, phones[0]])
+    assert (await rig.audit()).is_exact
+
+
+async def message_id(rig: Rig, client_ref: str) -> int:
+    async with rig.runtime.database.read() as connection:
+        return (await messages_of(connection, rig.account.id, client_ref))[0].id
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.DEFERRED, OutcomeKind.UNROUTABLE])
+async def test_what_is_put_off_after_its_life_ends_at_once(rig: Rig, kind: OutcomeKind) -> None:
+    puppet = PuppetConnector(1, window=1, answers=False)
+    other = PuppetConnector(2, answers=False)
+    await rig.attach(puppet, other)
+    await rig.send(valid_ms=1_000)
+    await rig.until(lambda: puppet.sent)
+    waiting = await rig.send(valid_ms=1_000)
+    await rig.reach(waiting.client_ref, 3)  # so the clockwork has been there
+    puppet.outcome(kind, err=220, retry_after_ms=1_000)
+    assert (await rig.reach("1", 3)).err == 220
+    assert not other.sent
+    assert await rig.balance() == 10**9
+    assert (await rig.audit()).is_exact
