@@ -178,6 +178,18 @@ async def test_receipts_before_the_answer_are_stored_and_applied_when_it_comes(r
     assert await unmatched(rig) == []
 
 
+async def test_a_receipt_may_be_ahead_for_as_long_as_an_answer_is_waited_for(rig: Rig) -> None:
+    puppet = PuppetConnector(0, answers=False)
+    await rig.attach(puppet)
+    await rig.send()
+    await rig.until(lambda: puppet.sent)
+    assert await puppet.tell(puppet.receipt("slow"))
+    rig.dispatch._receipts.tick(now_ms() + 45_000)
+    puppet.outcome(OutcomeKind.ACCEPTED, external_id="slow")
+    await rig.reach("1", 1)
+    assert await unmatched(rig) == []
+
+
 async def test_strays_do_not_hold_up_the_receipts_beside_them(rig: Rig) -> None:
     puppet = PuppetConnector(0)
     await rig.attach(puppet)
