@@ -58,12 +58,22 @@ class Lanes:
         account_id = part.message.submission.account_id
         size = self._sizes.get(account_id, 0)
         if account_id in self.spilled or size >= LANE_CAPACITY:
-            # Commits do not come in the order of ids: the feeder begins before the smallest.
-            after = self.spilled.get(account_id, part.id)
-            self.spilled[account_id] = min(after, part.id - 1)
+            self.leave(part)
             return False
         self._append(account_id, part, is_bulk=is_bulk)
         return True
+
+    def has_room(self, part: Part) -> bool:
+        """Whether `push` would take the part."""
+        account_id = part.message.submission.account_id
+        return account_id not in self.spilled and self.size(account_id) < LANE_CAPACITY
+
+    def leave(self, part: Part) -> None:
+        """The part is on disk only, and the feeder will read it."""
+        account_id = part.message.submission.account_id
+        # Commits do not come in the order of ids: the feeder begins before the smallest.
+        after = self.spilled.get(account_id, part.id)
+        self.spilled[account_id] = min(after, part.id - 1)
 
     def begin_page(self, account_id: int) -> int:
         """The id of the part after which the feeder reads on. `end_page` follows."""

@@ -29,6 +29,7 @@ from heliograph.domain.messages import FINAL_STATES, Message, MessageState, Part
 from heliograph.domain.retries import RetrySchedule
 from heliograph.observability import Metrics
 from heliograph.services.changes import Bookkeeping, Changes
+from heliograph.services.feeder import FEED_PAGE, Feeder
 from heliograph.services.receipts import Receipts, Stored
 from heliograph.services.tracker import Tracker
 from heliograph.services.upstream import Upstream
@@ -46,8 +47,6 @@ __all__ = ["Dispatch"]
 
 # Parts claimed by one journal entry: a few full windows.
 _CLAIM_MAX = 512
-# Parts read at once by the feeder.
-_FEED_PAGE = 5_000
 # A late answer may still come for so long before the policy for unknown outcomes is applied.
 _UNKNOWN_GRACE_MS = 10_000
 # "No route" (code tables, section 4).
@@ -89,6 +88,15 @@ class Dispatch:
         self._homeless: list[Part] = []
         self._flush_due: set[int] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._feeder = Feeder(
+            database=database,
+            tracker=tracker,
+            books=books,
+            clock=clock,
+            write=self._write,
+            try_later=self._try_later,
+            pump=self._pump,
+        )
         # submission id -> until when nothing of it may go out
         self._stopped: dict[int, int] = {}
 
@@ -107,7 +115,7 @@ class Dispatch:
             for account_id, first_part_id in await waiting_accounts(connection, connector.id):
                 upstream.lanes.spilled[account_id] = first_part_id - 1
         await connector.start(self)
-        self._feed(upstream)
+        self._feeder.feed(upstream)
         if connector.forgets_receipts:
             await self._recall(connector)
 
@@ -144,7 +152,7 @@ class Dispatch:
             while connector_id not in self._upstreams:
                 async with self._database.read() as connection:
                     page = await waiting_messages(
-                        connection, connector_id=connector_id, after_part_id=after, limit=_FEED_PAGE
+                        connection, connector_id=connector_id, after_part_id=after, limit=FEED_PAGE
                     )
                 changes = Changes(self._clock())
                 strangers = [p for p in page if p.message.id not in self._tracker.live]
@@ -157,7 +165,7 @@ class Dispatch:
                 self._enqueue(
                     p for p in strangers if p.state is MessageState.QUEUED and self._best(p.message)
                 )
-                if len(page) < _FEED_PAGE:
+                if len(page) < FEED_PAGE:
                     break
                 after = page[-1].id
 
@@ -210,13 +218,27 @@ class Dispatch:
                 continue  # stays on disk until its connector is attached again
             kept = False
             for part in message.parts:
-                part.connector_id = connector_id
-                kept |= upstream.lanes.push(part, is_bulk=is_bulk)
+                kept |= self._line_up(upstream, part, is_bulk=is_bulk)
             if kept:
                 self._tracker.live[message.id] = message
             touched[connector_id] = upstream
         for upstream in touched.values():
             self._pump(upstream)
+
+    def _line_up(self, upstream: Upstream, part: Part, *, is_bulk: bool) -> bool:
+        """Puts a part into the lanes of an upstream; False: it stays on disk only, with the
+        connector that its row names, as it is read from there again."""
+        home = self._upstreams.get(part.connector_id)
+        lanes = upstream.lanes
+        if home is not upstream and not lanes.has_room(part):
+            if home is not None:
+                home.lanes.leave(part)
+                return False
+            lanes.feed([part])
+        elif not lanes.push(part, is_bulk=is_bulk):
+            return False
+        part.connector_id = upstream.connector.id
+        return True
 
     # --- out: claims and the wire -----------------------------------------------------------------
 
@@ -242,8 +264,7 @@ class Dispatch:
                 connector.give_back(taken - len(fit))
             if fit:
                 self._claim(upstream, fit, now_ms)
-        if upstream.lanes.spilled and len(upstream.lanes) < _FEED_PAGE // 2:
-            self._feed(upstream)
+        self._feeder.feed_if_low(upstream)
 
     def _may_send(self, part: Part, now_ms: int) -> bool:
         # What has expired meanwhile is ended by the clockwork; deleted messages are final already.
@@ -433,7 +454,8 @@ class Dispatch:
                 self._pump(upstream)
             else:
                 upstream.down_since = upstream.down_since or now_ms
-                if now_ms - upstream.down_since >= _FAILOVER_MS and len(upstream.lanes):
+                if now_ms - upstream.down_since >= _FAILOVER_MS:
+                    self._feeder.feed_if_low(upstream)
                     self._fail_over(upstream)
 
     def _try_later(self, part: Part, at_ms: int) -> None:
@@ -472,31 +494,31 @@ class Dispatch:
                 upstream = self._upstreams.get(self._best(part.message))
             if upstream is None:
                 continue  # stays on disk until there is a way
-            part.connector_id = upstream.connector.id
-            upstream.lanes.push(part, is_bulk=False)
-            self._tracker.live[part.message.id] = part.message
+            if self._line_up(upstream, part, is_bulk=False):
+                self._tracker.live[part.message.id] = part.message
             self._pump(upstream)
 
     def _fail_over(self, upstream: Upstream) -> None:
-        """What waits for an upstream that is down goes to the next one of its route that is up."""
+        """What waits for an upstream that is down goes to the next one of its route that is up,
+        as far as there is room."""
         stay: list[Part] = []
-        move: list[Part] = []
+        moved: dict[int, Upstream] = {}  # by message id
         for part in upstream.lanes.drain():
-            best = self._best(part.message)
-            target = self._upstreams.get(best)
-            if target is not None and target is not upstream and target.connector.is_up:
-                part.connector_id = best
-                move.append(part)
+            target = self._upstreams.get(self._best(part.message), upstream)
+            if target.connector.is_up and target.lanes.has_room(part):
+                self._line_up(target, part, is_bulk=False)
+                moved[part.message.id] = target
             else:
                 stay.append(part)
         upstream.lanes.push_back(stay)
-        if move:
+        if moved:
             changes = Changes(self._clock())
-            name = upstream.connector.name
-            for message_id in {p.message.id for p in move}:
-                self._books.note(changes, message_id, 0, "another way", f"{name} is down")
+            for message_id in moved:
+                detail = f"{upstream.connector.name} is down"
+                self._books.note(changes, message_id, 0, "another way", detail)
             self._write(changes)
-            self._enqueue(move)
+            for target in set(moved.values()):
+                self._pump(target)
 
     async def ask(self, parts: Sequence[Part]) -> list[tuple[Part, ReceiptReport]]:
         """What upstreams that are up answer about submitted parts; those they do not know are
@@ -518,80 +540,14 @@ class Dispatch:
         after = ""
         while True:
             async with self._database.read() as connection:
-                page = await submitted_parts(
-                    connection, connector.id, after=after, limit=_FEED_PAGE
-                )
+                page = await submitted_parts(connection, connector.id, after=after, limit=FEED_PAGE)
             live = self._tracker.live
             parts = [live.setdefault(p.message.id, p.message).parts[p.seq - 1] for p in page]
             with self._tracker.hold(part.message for part in parts):
                 self._receipts.apply(await self.ask(parts))
-            if len(page) < _FEED_PAGE:
+            if len(page) < FEED_PAGE:
                 return
             after = page[-1].external_id
-
-    # --- the feeder -------------------------------------------------------------------------------
-
-    def _feed(self, upstream: Upstream) -> None:
-        if upstream.feeding is None and upstream.lanes.spilled:
-            upstream.feeding = asyncio.create_task(self._read_spilled(upstream))
-
-    async def _read_spilled(self, upstream: Upstream) -> None:
-        """Reads the next pages of what waits on disk only."""
-        try:
-            for account_id in list(upstream.lanes.spilled):
-                await self._read_page(upstream, account_id)
-        finally:
-            upstream.feeding = None
-        self._pump(upstream)
-
-    async def _read_page(self, upstream: Upstream, account_id: int) -> None:
-        lanes = upstream.lanes
-        if lanes.size(account_id) > _FEED_PAGE:
-            return
-        after = lanes.begin_page(account_id)
-        following: int | None = after
-        in_memory = set(self._tracker.live)
-        try:
-            async with self._database.read() as connection:
-                page = await waiting_messages(
-                    connection,
-                    connector_id=upstream.connector.id,
-                    account_id=account_id,
-                    after_part_id=after,
-                    limit=_FEED_PAGE,
-                )
-            following = page[-1].id if len(page) == _FEED_PAGE else None
-        finally:
-            lanes.end_page(account_id, following)
-        changes = Changes(self._clock())
-        # Whoever was in memory and is not any more has come to its end while the page was read.
-        ended = in_memory.difference(self._tracker.live)
-        page = [part for part in page if part.message.id not in ended]
-        lanes.feed([p for part in page if (p := self._take_in(changes, part)) is not None])
-        self._write(changes)
-
-    def _take_in(self, changes: Changes, stored: Part) -> Part | None:
-        """A part as it was read: what is to be queued now, if anything.
-
-        A message that is in memory already (some of its parts were not spilled) keeps its objects;
-        those of its parts that are not queued are in other hands.
-        """
-        message = self._tracker.live.setdefault(stored.message.id, stored.message)
-        part = message.parts[stored.seq - 1]
-        if part is not stored:
-            return part if part.state is MessageState.QUEUED else None
-        if part.state is MessageState.SUBMITTING:
-            self._books.note(
-                changes, message.id, part.seq, "unknown", "the gateway was stopped after the claim"
-            )
-            self._books.lose_part(changes, part)
-        if part.state is MessageState.UNKNOWN:
-            self._try_later(part, changes.now_ms)
-            return None
-        if part.next_try_at > changes.now_ms:
-            self._try_later(part, part.next_try_at)
-            return None
-        return part
 
     def _write(self, changes: Changes) -> None:
         if not changes.is_empty:

@@ -17,6 +17,7 @@ from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Refused, Spread
 from heliograph.runtime import now_ms
 from heliograph.services import dispatch as dispatch_module
+from heliograph.services import feeder as feeder_module
 from heliograph.storage.messages import messages_of
 
 LONG = "x" * 400  # three parts
@@ -258,7 +259,7 @@ async def test_more_than_memory_holds_waits_on_disk(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("heliograph.queueing.lanes.LANE_CAPACITY", 50)
-    monkeypatch.setattr(dispatch_module, "_FEED_PAGE", 60)
+    monkeypatch.setattr(feeder_module, "FEED_PAGE", 60)
     puppet = PuppetConnector(0, window=0)
     await rig.attach(puppet)
     for batch in range(4):
@@ -426,7 +427,7 @@ async def test_what_stands_in_two_lanes_is_sent_once(
     """A part that was put off makes the feeder begin anew at its place, before what waits in
     memory: the same part then stands in the lane in which it was and in that of the feeder."""
     monkeypatch.setattr("heliograph.queueing.lanes.LANE_CAPACITY", 50)
-    monkeypatch.setattr(dispatch_module, "_FEED_PAGE", 60)
+    monkeypatch.setattr(feeder_module, "FEED_PAGE", 60)
     puppet = PuppetConnector(0, window=1, answers=False)
     await rig.attach(puppet)
     lanes = rig.dispatch.upstreams[puppet.id].lanes
@@ -447,7 +448,7 @@ async def test_what_stands_in_two_lanes_is_sent_once(
 async def test_what_ends_while_the_feeder_reads_is_not_sent_again(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = dispatch_module.waiting_messages
+    read = feeder_module.waiting_messages
     has_read, go_on = asyncio.Event(), asyncio.Event()
 
     async def read_slowly(*arguments: Any, **fields: Any) -> Any:
@@ -457,7 +458,7 @@ async def test_what_ends_while_the_feeder_reads_is_not_sent_again(
         return page
 
     monkeypatch.setattr("heliograph.queueing.lanes.LANE_CAPACITY", 2)
-    monkeypatch.setattr(dispatch_module, "waiting_messages", read_slowly)
+    monkeypatch.setattr(feeder_module, "waiting_messages", read_slowly)
     puppet = PuppetConnector(0, window=1)
     puppet.answers = False
     await rig.attach(puppet)
@@ -506,3 +507,26 @@ async def test_what_is_put_off_after_its_life_ends_at_once(rig: Rig, kind: Outco
     assert not other.sent
     assert await rig.balance() == 10**9
     assert (await rig.audit()).is_exact
+
+
+async def test_what_does_not_fit_into_the_other_way_waits_and_is_not_forgotten(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows of these messages name the upstream that is down: it reads them, and passes them on
+    as the other one has room."""
+    monkeypatch.setattr("heliograph.queueing.lanes.LANE_CAPACITY", 3)
+    monkeypatch.setattr(dispatch_module, "_FAILOVER_MS", 100)
+    down, slow = PuppetConnector(1), PuppetConnector(2, window=1, answers=False)
+    await rig.attach(down, slow)
+    down.is_up = False
+    phones = [f"7916{n:07d}" for n in range(20)]
+    for phone in phones:
+        await rig.send(phone)
+    lanes = rig.dispatch.upstreams[down.id].lanes
+    assert lanes.spilled
+    await rig.until(lambda: not lanes.spilled and len(lanes) > 10)  # read, and no room for it
+    slow.answers = True
+    slow.accept()
+    await rig.until(lambda: len(slow.sent_to) == 20)
+    assert sorted(slow.sent_to) == phones
+    assert not down.sent_to
