@@ -334,7 +334,9 @@ class Dispatch:
             if outcome.kind is OutcomeKind.ACCEPTED and part.state not in FINAL_STATES:
                 self._books.accept_part(changes, part, outcome.external_id)
                 accepted.append(part)
-            elif part.state is MessageState.SUBMITTING:
+            elif part.state is MessageState.SUBMITTING or (
+                part.state is MessageState.UNKNOWN and outcome.kind is not OutcomeKind.UNKNOWN
+            ):
                 self._settle(connector, changes, part, outcome)
             else:
                 detail = f"{outcome.kind.name} {outcome.external_id} when {part.state.name}"

@@ -159,6 +159,22 @@ async def test_a_late_answer_counts_while_the_outcome_is_unknown(rig: Rig) -> No
     await rig.reach("1", 1)
 
 
+async def test_a_late_refusal_counts_while_the_outcome_is_unknown(rig: Rig) -> None:
+    puppet = PuppetConnector(0, answers=False)
+    await rig.attach(puppet)
+    await rig.send()
+    await rig.until(lambda: puppet.sent)
+    part = puppet.outcome(OutcomeKind.UNKNOWN)[0]
+    puppet.free -= 1
+    puppet.sent.append(part)
+    puppet.outcome(OutcomeKind.DEFERRED, err=220, retry_after_ms=1)
+    await rig.until(lambda: puppet.sent)
+    puppet.accept()
+    await rig.reach("1", 0)
+    assert puppet.sent_to == [PHONE, PHONE]
+    assert await rig.events("1") == ["unknown", "deferred"]
+
+
 async def unmatched(rig: Rig) -> list[str]:
     async with rig.runtime.database.read() as connection:
         rows = await connection.execute(text("SELECT external_id FROM unmatched_receipts"))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from heliograph.connectors.base import Outcome, OutcomeKind
-from heliograph.domain.messages import Part
+from heliograph.domain.messages import MessageState, Part
 from heliograph.protocols.smpp.constants import CommandStatus, describe_status
 from heliograph.protocols.smpp.errors import LocalProtocolError
 from heliograph.protocols.smpp.events import (
@@ -259,6 +259,9 @@ class Link(asyncio.Protocol):
                 if not pdu.command_status:
                     external_id = self._owner.key_of(pdu.message_id)
                     late.append((part, Outcome(OutcomeKind.ACCEPTED, external_id=external_id)))
+                elif part.state is MessageState.UNKNOWN:
+                    # It was not taken. Of one that has been sent again this would say nothing.
+                    late.append((part, self._owner.judge(pdu, part)))
             case PduRejected(is_matched=True, context=context, reason=reason):
                 self._give_up(context, outcomes, f"unreadable answer: {reason}")
             case DataSm():

@@ -168,6 +168,32 @@ async def test_an_answer_after_the_timeout_still_counts(
     assert connector.status()[0].in_flight == 0
 
 
+async def test_a_refusal_after_the_timeout_says_that_nothing_was_taken(
+    start: Starter, smsc: SmscServer, recorder: Recorder
+) -> None:
+    """Unless the part has been sent again: then it is about the one before."""
+    smsc.chaos.latency_ms = 600
+    smsc.chaos.throttle_every = 1
+    connector = await start(response_timeout_s=0.2, enquire_link_s=60)
+    lost, repeated = make_parts(2)
+    await send(connector, recorder, [lost, repeated])
+    await recorder.until(lambda: len(recorder.outcomes) == 2)
+    assert recorder.kinds() == [OutcomeKind.UNKNOWN] * 2
+    lost.state = MessageState.UNKNOWN
+    repeated.state = MessageState.SUBMITTING
+    await recorder.until(lambda: len(recorder.outcomes) == 3)
+    [_, late] = recorder.outcomes_of(lost)
+    assert late.kind is OutcomeKind.DEFERRED
+    assert late.err == 220
+    [last] = make_parts(1)
+    smsc.chaos.throttle_every = smsc.chaos.latency_ms = 0
+    await recorder.until(lambda: connector.take(1))
+    connector.submit([last])
+    await recorder.until(lambda: recorder.outcomes_of(last))
+    assert len(recorder.outcomes_of(repeated)) == 1
+    assert connector.status()[0].in_flight == 0
+
+
 async def test_throttling_slows_the_whole_bind(
     start: Starter, smsc: SmscServer, recorder: Recorder
 ) -> None:
