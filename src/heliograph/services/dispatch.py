@@ -210,6 +210,8 @@ class Dispatch:
         touched: dict[int, Upstream] = {}
         best: dict[tuple[int, ...], int] = {}
         for message in messages:
+            if self._tracker.has_ended(message.id):
+                continue  # cancelled while it was being released
             connector_id = best.get(message.route, -1)
             if connector_id < 0:
                 connector_id = best[message.route] = self._best(message)

@@ -82,7 +82,8 @@ class Feeder:
         changes = Changes(self._clock())
         # Whoever was in memory and is not any more has come to its end while the page was read.
         ended = in_memory.difference(self._tracker.live)
-        page = [part for part in page if part.message.id not in ended]
+        has_ended = self._tracker.has_ended
+        page = [p for p in page if p.message.id not in ended and not has_ended(p.message.id)]
         lanes.feed([p for part in page if (p := self._take_in(changes, part)) is not None])
         self._write(changes)
 

@@ -16,6 +16,7 @@ from heliograph.domain.messages import MessageState, MessageType
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Refused, Spread
 from heliograph.runtime import now_ms
+from heliograph.services import clockwork as clockwork_module
 from heliograph.services import dispatch as dispatch_module
 from heliograph.services import feeder as feeder_module
 from heliograph.storage.messages import messages_of
@@ -317,6 +318,38 @@ async def test_scheduled_messages_wait_and_can_be_cancelled(rig: Rig) -> None:
     await rig.reach("1", 0)
     assert now_ms() // 1000 >= soon
     assert len(puppet.texts) == 1
+    assert (await rig.audit()).is_exact
+
+
+@pytest.mark.parametrize("way", ["cancel", "delete"])
+async def test_what_is_cancelled_in_the_moment_of_its_release_is_not_sent(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    read = clockwork_module.due_scheduled
+    has_read, go_on = asyncio.Event(), asyncio.Event()
+
+    async def read_slowly(*arguments: Any) -> Any:
+        page = await read(*arguments)
+        if page:
+            has_read.set()
+            await go_on.wait()
+        return page
+
+    monkeypatch.setattr(clockwork_module, "due_scheduled", read_slowly)
+    puppet = PuppetConnector(0)
+    await rig.attach(puppet)
+    sent = await rig.send(due_at=now_ms() + 1_000)
+    await asyncio.wait_for(has_read.wait(), 30)
+    services = rig.runtime.services
+    if way == "cancel":
+        assert await services.references.cancel(rig.account, sent.client_ref)
+    else:
+        assert await services.statuses.delete(rig.account, [(sent.client_ref, PHONE)]) == 1
+    go_on.set()
+    after = await rig.send(due_at=now_ms() + 500)
+    await rig.until(lambda: len(puppet.texts) == 1)
+    await rig.reach(after.client_ref, 0)
+    assert await rig.balance() == 10**9 - 1_000_000
     assert (await rig.audit()).is_exact
 
 
