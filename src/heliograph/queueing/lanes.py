@@ -22,6 +22,8 @@ __all__ = ["LANE_CAPACITY", "Lanes"]
 LANE_CAPACITY = 30_000
 _QUANTUM = 32
 _LOW_TURN = 8
+# Instead of the id of a part: above all of them.
+_NOTHING = (1 << 63) - 1
 
 
 class Lanes:
@@ -56,12 +58,39 @@ class Lanes:
         account_id = part.message.submission.account_id
         size = self._sizes.get(account_id, 0)
         if account_id in self.spilled or size >= LANE_CAPACITY:
-            # Commits do not come in the order of ids: the feeder begins before the smallest.
-            after = self.spilled.get(account_id, part.id)
-            self.spilled[account_id] = min(after, part.id - 1)
+            self.leave(part)
             return False
         self._append(account_id, part, is_bulk=is_bulk)
         return True
+
+    def has_room(self, part: Part) -> bool:
+        """Whether `push` would take the part."""
+        account_id = part.message.submission.account_id
+        return account_id not in self.spilled and self.size(account_id) < LANE_CAPACITY
+
+    def leave(self, part: Part) -> None:
+        """The part is on disk only, and the feeder will read it."""
+        account_id = part.message.submission.account_id
+        # Commits do not come in the order of ids: the feeder begins before the smallest.
+        after = self.spilled.get(account_id, part.id)
+        self.spilled[account_id] = min(after, part.id - 1)
+
+    def begin_page(self, account_id: int) -> int:
+        """The id of the part after which the feeder reads on. `end_page` follows."""
+        after = self.spilled[account_id]
+        self.spilled[account_id] = _NOTHING
+        return after
+
+    def end_page(self, account_id: int, after: int | None) -> None:
+        """The feeder has read: it will read on after this part; None: that was all there is.
+
+        What has spilled meanwhile may be missing in what was read, so it is read for after all.
+        """
+        after = min(_NOTHING if after is None else after, self.spilled[account_id])
+        if after == _NOTHING:
+            del self.spilled[account_id]
+        else:
+            self.spilled[account_id] = after
 
     def feed(self, parts: Iterable[Part]) -> None:
         """Takes parts that the feeder read from disk, beyond the bound if need be."""

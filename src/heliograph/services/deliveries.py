@@ -61,6 +61,7 @@ class _Lane:
 
     __slots__ = (
         "account_id",
+        "gone",
         "held",
         "is_behind",
         "is_reading",
@@ -77,6 +78,8 @@ class _Lane:
         self.queue: deque[OutboxEvent] = deque()
         # In memory, or with a result that is not on disk yet: a page gives them again.
         self.held: set[int] = set()
+        # Those whose result came on disk while a page was read: it may show them as waiting.
+        self.gone: set[int] = set()
         self.is_behind = True  # nobody knows yet what an earlier run left
         self.is_reading = False
         self.page = _FIRST_PAGE
@@ -276,6 +279,8 @@ class Deliveries:
         if entry.error is not None:
             _log.error("results of deliveries were not written", reason=str(entry.error))
         for lane, event_id in settled:
+            if lane.is_reading:
+                lane.gone.add(event_id)
             if event_id in lane.held:
                 lane.held.remove(event_id)
                 self._depth -= 1
@@ -309,6 +314,7 @@ class Deliveries:
     async def _read_page(self, lane: _Lane) -> None:
         lane.is_reading = True
         lane.pending = []
+        lane.gone.clear()
         try:
             now_ms = self._clock()
             limit = lane.page + len(lane.held)
@@ -318,6 +324,8 @@ class Deliveries:
             lane.is_reading = False
             pending, lane.pending = lane.pending, None
         for event in page:
+            if event.id in lane.gone:
+                continue
             if now_ms - event.created_at >= SESSION_LIFE_MS:
                 reason = "no session has taken it within a day"
                 self._settle(event, CallEnd.GIVEN_UP, attempts=event.attempts, text=reason)

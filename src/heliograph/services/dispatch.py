@@ -30,7 +30,8 @@ from heliograph.domain.retries import RetrySchedule
 from heliograph.observability import Metrics
 from heliograph.services.cancelling import Stopped
 from heliograph.services.changes import Bookkeeping, Changes
-from heliograph.services.receipts import Receipts
+from heliograph.services.feeder import FEED_PAGE, Feeder
+from heliograph.services.receipts import Receipts, Stored
 from heliograph.services.tracker import Tracker
 from heliograph.services.upstream import Upstream
 from heliograph.storage.database import Database
@@ -47,8 +48,6 @@ __all__ = ["Dispatch"]
 
 # Parts claimed by one journal entry: a few full windows.
 _CLAIM_MAX = 512
-# Parts read at once by the feeder.
-_FEED_PAGE = 5_000
 # A late answer may still come for so long before the policy for unknown outcomes is applied.
 _UNKNOWN_GRACE_MS = 10_000
 # "No route" (code tables, section 4).
@@ -57,6 +56,8 @@ _NO_ROUTE_ERR = 248
 _FAILOVER_MS = 5_000
 # "Subscriber not in the network": what has not been sent in the time that it had ends with it.
 _NOT_REACHED = 6
+# Outcomes after which a part is sent again.
+_AGAIN = frozenset({OutcomeKind.DEFERRED, OutcomeKind.UNROUTABLE})
 _RETRIES = RetrySchedule()
 
 
@@ -89,6 +90,15 @@ class Dispatch:
         self._flush_due: set[int] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.stopped = Stopped(clock)
+        self._feeder = Feeder(
+            database=database,
+            tracker=tracker,
+            books=books,
+            clock=clock,
+            write=self._write,
+            try_later=self._try_later,
+            pump=self._pump,
+        )
 
     # --- upstreams --------------------------------------------------------------------------------
 
@@ -105,7 +115,7 @@ class Dispatch:
             for account_id, first_part_id in await waiting_accounts(connection, connector.id):
                 upstream.lanes.spilled[account_id] = first_part_id - 1
         await connector.start(self)
-        self._feed(upstream)
+        self._feeder.feed(upstream)
         if connector.forgets_receipts:
             await self._recall(connector)
 
@@ -142,7 +152,7 @@ class Dispatch:
             while connector_id not in self._upstreams:
                 async with self._database.read() as connection:
                     page = await waiting_messages(
-                        connection, connector_id=connector_id, after_part_id=after, limit=_FEED_PAGE
+                        connection, connector_id=connector_id, after_part_id=after, limit=FEED_PAGE
                     )
                 changes = Changes(self._clock())
                 strangers = [p for p in page if p.message.id not in self._tracker.live]
@@ -155,7 +165,7 @@ class Dispatch:
                 self._enqueue(
                     p for p in strangers if p.state is MessageState.QUEUED and self._best(p.message)
                 )
-                if len(page) < _FEED_PAGE:
+                if len(page) < FEED_PAGE:
                     break
                 after = page[-1].id
 
@@ -200,6 +210,8 @@ class Dispatch:
         touched: dict[int, Upstream] = {}
         best: dict[tuple[int, ...], int] = {}
         for message in messages:
+            if self._tracker.has_ended(message.id):
+                continue  # cancelled while it was being released
             connector_id = best.get(message.route, -1)
             if connector_id < 0:
                 connector_id = best[message.route] = self._best(message)
@@ -208,13 +220,27 @@ class Dispatch:
                 continue  # stays on disk until its connector is attached again
             kept = False
             for part in message.parts:
-                part.connector_id = connector_id
-                kept |= upstream.lanes.push(part, is_bulk=is_bulk)
+                kept |= self._line_up(upstream, part, is_bulk=is_bulk)
             if kept:
                 self._tracker.live[message.id] = message
             touched[connector_id] = upstream
         for upstream in touched.values():
             self._pump(upstream)
+
+    def _line_up(self, upstream: Upstream, part: Part, *, is_bulk: bool) -> bool:
+        """Puts a part into the lanes of an upstream; False: it stays on disk only, with the
+        connector that its row names, as it is read from there again."""
+        home = self._upstreams.get(part.connector_id)
+        lanes = upstream.lanes
+        if home is not upstream and not lanes.has_room(part):
+            if home is not None:
+                home.lanes.leave(part)
+                return False
+            lanes.feed([part])
+        elif not lanes.push(part, is_bulk=is_bulk):
+            return False
+        part.connector_id = upstream.connector.id
+        return True
 
     # --- out: claims and the wire -----------------------------------------------------------------
 
@@ -234,14 +260,14 @@ class Dispatch:
                 break
             now_ms = self._clock()
             parts = upstream.lanes.pop(taken)
-            fit = [p for p in parts if self._may_send(p, now_ms)]
+            # Once each: a part may stand in two lanes, in that of the feeder as well.
+            fit = list(dict.fromkeys([p for p in parts if self._may_send(p, now_ms)]))
             if len(fit) < taken:
                 connector.give_back(taken - len(fit))
                 self._end_late(parts, now_ms)
             if fit:
                 self._claim(upstream, fit, now_ms)
-        if upstream.lanes.spilled and len(upstream.lanes) < _FEED_PAGE // 2:
-            self._feed(upstream)
+        self._feeder.feed_if_low(upstream)
 
     def _may_send(self, part: Part, now_ms: int) -> bool:
         # Deleted messages are final already.
@@ -312,7 +338,9 @@ class Dispatch:
             if outcome.kind is OutcomeKind.ACCEPTED and part.state not in FINAL_STATES:
                 self._books.accept_part(changes, part, outcome.external_id)
                 accepted.append(part)
-            elif part.state is MessageState.SUBMITTING:
+            elif part.state is MessageState.SUBMITTING or (
+                part.state is MessageState.UNKNOWN and outcome.kind is not OutcomeKind.UNKNOWN
+            ):
                 self._settle(connector, changes, part, outcome)
             else:
                 detail = f"{outcome.kind.name} {outcome.external_id} when {part.state.name}"
@@ -330,6 +358,10 @@ class Dispatch:
         books, message = self._books, part.message
         now_ms = changes.now_ms
         books.note(changes, message.id, part.seq, outcome.kind.name.lower(), outcome.reason)
+        if outcome.kind in _AGAIN and message.expires_at <= now_ms:
+            # The clockwork, which ends what waits for too long, has been here already.
+            books.end_part(changes, part, MessageState.EXPIRED, outcome.err)
+            return
         match outcome.kind:
             case OutcomeKind.REJECTED:
                 books.end_part(changes, part, MessageState.REJECTED, outcome.err)
@@ -391,16 +423,13 @@ class Dispatch:
         self._enqueue(p for p in parts if self._best(p.message))
 
     def report_receipts(
-        self,
-        connector: Connector,
-        receipts: Sequence[ReceiptReport],
-        on_stored: Callable[[bool], None],
+        self, connector: Connector, receipts: Sequence[ReceiptReport], on_stored: Stored
     ) -> None:
         """See Receipts."""
         self._receipts.report(connector.id, receipts, on_stored)
 
     def report_incoming(
-        self, connector: Connector, messages: Sequence[Incoming], on_stored: Callable[[bool], None]
+        self, connector: Connector, messages: Sequence[Incoming], on_stored: Stored
     ) -> None:
         """See Receipts."""
         self._receipts.report_incoming(connector.id, messages, on_stored)
@@ -430,12 +459,12 @@ class Dispatch:
                 self._pump(upstream)
             else:
                 upstream.down_since = upstream.down_since or now_ms
-                if now_ms - upstream.down_since >= _FAILOVER_MS and len(upstream.lanes):
+                if now_ms - upstream.down_since >= _FAILOVER_MS:
+                    self._feeder.feed_if_low(upstream)
                     self._fail_over(upstream)
 
     def _try_later(self, part: Part, at_ms: int) -> None:
-        connector_id = part.connector_id
-        upstream = self._upstreams.get(connector_id) or self._leaving.get(connector_id)
+        upstream = self._upstreams.get(part.connector_id) or self._leaving.get(part.connector_id)
         if upstream is not None:
             heapq.heappush(upstream.retries, (at_ms, part.id, part))
 
@@ -444,26 +473,25 @@ class Dispatch:
         changes = Changes(now_ms)
         again: list[Part] = []
         for part in due:
-            if part.state is MessageState.UNKNOWN and not self._resolve(upstream, changes, part):
-                continue
+            if part.state is MessageState.UNKNOWN:
+                self._resolve(upstream, changes, part)
             if part.state is MessageState.QUEUED:
                 again.append(part)
         self._write(changes)
         self._end_late(again, now_ms)
         self._enqueue(p for p in again if p.state is MessageState.QUEUED)
 
-    def _resolve(self, upstream: Upstream, changes: Changes, part: Part) -> bool:
-        """Applies the policy for parts that were sent and never answered; True: send it again."""
+    def _resolve(self, upstream: Upstream, changes: Changes, part: Part) -> None:
+        """Applies the policy for parts that were sent and never answered."""
         books, message = self._books, part.message
         policy = upstream.connector.unknown_policy
         if policy is UnknownPolicy.RESEND and message.expires_at > changes.now_ms:
             books.note(changes, message.id, part.seq, "sent again", "the policy is: resend")
             books.requeue_part(changes, part, connector_id=part.connector_id, err=0, next_try_at=0)
-            return True
+            return
         books.note(changes, message.id, part.seq, "given up", "its outcome stayed unknown")
         # "Status not received" is what the client can be told for certain (codes, section 4).
         books.end_part(changes, part, MessageState.EXPIRED, 245)
-        return False
 
     def _enqueue(self, parts: Iterable[Part]) -> None:
         for part in parts:
@@ -472,31 +500,31 @@ class Dispatch:
                 upstream = self._upstreams.get(self._best(part.message))
             if upstream is None:
                 continue  # stays on disk until there is a way
-            part.connector_id = upstream.connector.id
-            upstream.lanes.push(part, is_bulk=False)
-            self._tracker.live[part.message.id] = part.message
+            if self._line_up(upstream, part, is_bulk=False):
+                self._tracker.live[part.message.id] = part.message
             self._pump(upstream)
 
     def _fail_over(self, upstream: Upstream) -> None:
-        """What waits for an upstream that is down goes to the next one of its route that is up."""
+        """What waits for an upstream that is down goes to the next one of its route that is up,
+        as far as there is room."""
         stay: list[Part] = []
-        move: list[Part] = []
+        moved: dict[int, Upstream] = {}  # by message id
         for part in upstream.lanes.drain():
-            best = self._best(part.message)
-            target = self._upstreams.get(best)
-            if target is not None and target is not upstream and target.connector.is_up:
-                part.connector_id = best
-                move.append(part)
+            target = self._upstreams.get(self._best(part.message), upstream)
+            if target.connector.is_up and target.lanes.has_room(part):
+                self._line_up(target, part, is_bulk=False)
+                moved[part.message.id] = target
             else:
                 stay.append(part)
         upstream.lanes.push_back(stay)
-        if move:
+        if moved:
             changes = Changes(self._clock())
-            name = upstream.connector.name
-            for message_id in {p.message.id for p in move}:
-                self._books.note(changes, message_id, 0, "another way", f"{name} is down")
+            for message_id in moved:
+                detail = f"{upstream.connector.name} is down"
+                self._books.note(changes, message_id, 0, "another way", detail)
             self._write(changes)
-            self._enqueue(move)
+            for target in set(moved.values()):
+                self._pump(target)
 
     async def ask(self, parts: Sequence[Part]) -> list[tuple[Part, ReceiptReport]]:
         """What upstreams that are up answer about submitted parts; those they do not know are
@@ -510,9 +538,7 @@ class Dispatch:
             if upstream is None or not upstream.connector.is_up:
                 continue
             answers = await upstream.connector.query(group)
-            for part in group:
-                if (report := answers.get(part.id)) is not None:
-                    told.append((part, report))
+            told += [(p, report) for p in group if (report := answers.get(p.id)) is not None]
         return told
 
     async def _recall(self, connector: Connector) -> None:
@@ -520,77 +546,14 @@ class Dispatch:
         after = ""
         while True:
             async with self._database.read() as connection:
-                page = await submitted_parts(
-                    connection, connector.id, after=after, limit=_FEED_PAGE
-                )
-            parts = []
-            for stored in page:
-                message = self._tracker.live.setdefault(stored.message.id, stored.message)
-                parts.append(message.parts[stored.seq - 1])
+                page = await submitted_parts(connection, connector.id, after=after, limit=FEED_PAGE)
+            live = self._tracker.live
+            parts = [live.setdefault(p.message.id, p.message).parts[p.seq - 1] for p in page]
             with self._tracker.hold(part.message for part in parts):
                 self._receipts.apply(await self.ask(parts))
-            if len(page) < _FEED_PAGE:
+            if len(page) < FEED_PAGE:
                 return
             after = page[-1].external_id
-
-    # --- the feeder -------------------------------------------------------------------------------
-
-    def _feed(self, upstream: Upstream) -> None:
-        if upstream.feeding is None and upstream.lanes.spilled:
-            upstream.feeding = asyncio.create_task(self._read_spilled(upstream))
-
-    async def _read_spilled(self, upstream: Upstream) -> None:
-        """Reads the next pages of what waits on disk only."""
-        try:
-            for account_id in list(upstream.lanes.spilled):
-                await self._read_page(upstream, account_id)
-        finally:
-            upstream.feeding = None
-        self._pump(upstream)
-
-    async def _read_page(self, upstream: Upstream, account_id: int) -> None:
-        lanes = upstream.lanes
-        if lanes.size(account_id) > _FEED_PAGE:
-            return
-        after = lanes.spilled[account_id]
-        async with self._database.read() as connection:
-            page = await waiting_messages(
-                connection,
-                connector_id=upstream.connector.id,
-                account_id=account_id,
-                after_part_id=after,
-                limit=_FEED_PAGE,
-            )
-        changes = Changes(self._clock())
-        lanes.feed([p for part in page if (p := self._take_in(changes, part)) is not None])
-        self._write(changes)
-        if len(page) < _FEED_PAGE:
-            lanes.spilled.pop(account_id, None)
-        else:
-            lanes.spilled[account_id] = page[-1].id
-
-    def _take_in(self, changes: Changes, stored: Part) -> Part | None:
-        """A part as it was read: what is to be queued now, if anything.
-
-        A message that is in memory already (some of its parts were not spilled) keeps its objects;
-        those of its parts that are not queued are in other hands.
-        """
-        message = self._tracker.live.setdefault(stored.message.id, stored.message)
-        part = message.parts[stored.seq - 1]
-        if part is not stored:
-            return part if part.state is MessageState.QUEUED else None
-        if part.state is MessageState.SUBMITTING:
-            self._books.note(
-                changes, message.id, part.seq, "unknown", "the gateway was stopped after the claim"
-            )
-            self._books.lose_part(changes, part)
-        if part.state is MessageState.UNKNOWN:
-            self._try_later(part, changes.now_ms)
-            return None
-        if part.next_try_at > changes.now_ms:
-            self._try_later(part, part.next_try_at)
-            return None
-        return part
 
     def _write(self, changes: Changes) -> None:
         if not changes.is_empty:

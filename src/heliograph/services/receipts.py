@@ -27,10 +27,11 @@ from heliograph.storage.journal import Entry, Journal
 from heliograph.storage.messages import find_by_external
 from heliograph.storage.statements import DELETE_UNMATCHED, INSERT_INCOMING, INSERT_UNMATCHED
 
-__all__ = ["Receipts"]
+__all__ = ["Receipts", "Stored"]
 
-# How long a receipt may be ahead of the answer to its submit, and how many are remembered.
-_EARLY_MS = 10_000
+# How long a receipt may be ahead of the answer to its submit, and how many are remembered: longer
+# than an answer is usually waited for, and a late one after that.
+_EARLY_MS = 60_000
 _MAX_EARLY = 10_000
 
 Stored = Callable[[bool], None]

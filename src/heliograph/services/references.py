@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.messages import Message, MessageState, derive_state
@@ -55,6 +56,9 @@ class References:
         self._submit = submit
         self._stop = stop
         self._clock = clock
+        # One change of an account's messages at a time: two at once would both find the same
+        # message waiting, and both put another one in its place.
+        self._changing: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def find(self, account: Account, client_ref: str) -> list[Message] | None:
         """Messages of the newest submission with this id; what each is doing tells `state_of`.
@@ -78,6 +82,10 @@ class References:
 
         `recipient` '' means all of them.
         """
+        async with self._changing.setdefault(account.id, asyncio.Lock()):
+            return await self._cancel(account, client_ref, recipient)
+
+    async def _cancel(self, account: Account, client_ref: str, recipient: str) -> bool:
         found = await self.find(account, client_ref) or []
         if recipient:
             # As it would be corrected in sending, or as it was sent to with a plus.
@@ -101,6 +109,12 @@ class References:
         `change` makes the new request from the old message, or None when it may not. The old one
         ends without charge and without a word to its owner. Refused NOT_FOUND: nothing to replace.
         """
+        async with self._changing.setdefault(account.id, asyncio.Lock()):
+            return await self._replace(account, client_ref, change)
+
+    async def _replace(
+        self, account: Account, client_ref: str, change: Callable[[Message], SendRequest | None]
+    ) -> Submitted | Refused:
         found = await self.find(account, client_ref) or []
         now_ms = self._clock()
         old = found[0] if len(found) == 1 else None

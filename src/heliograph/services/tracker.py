@@ -16,13 +16,15 @@ __all__ = ["Tracker"]
 
 # Expected receipts kept in memory, about 1 KB each. Beyond it they are found through the database.
 _MAX_EXPECTED = 60_000
+# Messages remembered that were ended on disk only, for the moments in which they are being read.
+_MAX_GONE = 10_000
 
 
 class Tracker:
     """`live` holds open messages by id, `expected` the submitted parts by connector and external
     id."""
 
-    __slots__ = ("_expected", "_held", "_order", "live")
+    __slots__ = ("_expected", "_gone", "_held", "_order", "live")
 
     def __init__(self) -> None:
         self.live: dict[int, Message] = {}
@@ -30,6 +32,7 @@ class Tracker:
         # (connector id, external id) in the order of arrival. An OrderedDict, as the first key of a
         # plain dict is searched for through the places of all that were deleted before it.
         self._order: OrderedDict[tuple[int, str], None] = OrderedDict()
+        self._gone: OrderedDict[int, None] = OrderedDict()
         self._held: list[set[int]] = []  # ids of messages that somebody has in hand
 
     def add(self, message: Message) -> None:
@@ -39,7 +42,15 @@ class Tracker:
     def remove(self, message: Message) -> None:
         """Forgets a message that has become final. Its expected parts stay for a while, so that a
         second receipt finds what it repeats."""
-        self.live.pop(message.id, None)
+        if self.live.pop(message.id, None) is None:
+            self._gone[message.id] = None
+            if len(self._gone) > _MAX_GONE:
+                self._gone.popitem(last=False)
+
+    def has_ended(self, message_id: int) -> bool:
+        """True when the message was ended a moment ago without having been in memory: whoever is
+        reading it from the disk to send it must not."""
+        return message_id in self._gone
 
     def expect(self, part: Part) -> None:
         """The upstream has taken the part under `part.external_id`: a receipt will come."""

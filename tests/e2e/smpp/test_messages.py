@@ -248,6 +248,24 @@ async def test_schedule_query_cancel_replace(door: Gateway, esme: Esme) -> None:
     assert not await asyncio.to_thread(door.audit)
 
 
+async def test_replacements_at_the_same_time_leave_one_message(door: Gateway, esme: Esme) -> None:
+    answer = await esme.ask(message("first text", schedule_delivery_time=in_minutes(60)))
+    message_id = answer.message_id
+    texts = [b"one", b"two", b"three", b"four"]
+    asked = [
+        esme.send(ReplaceSm(message_id=message_id, registered_delivery=1, short_message=text))
+        for text in texts
+    ]
+    for number in asked:
+        found = await esme.find(lambda p, n=number: p.is_response and p.sequence_number == n)
+        assert found.command_status == 0
+    assert by_http(door, message_id)["message"] == "four"
+    assert (await esme.ask(CancelSm(message_id=message_id))).command_status == 0
+    await receipt_of(esme, message_id)
+    assert (await esme.ask(CancelSm(message_id=message_id))).command_status == S.ESME_RCANCELFAIL
+    assert not await asyncio.to_thread(door.audit)
+
+
 async def test_a_time_that_comes(esme: Esme) -> None:
     due = int(time.time()) + 2
     at = format_absolute(due * 1000, quarter_hours=12)

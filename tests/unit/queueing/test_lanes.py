@@ -78,3 +78,20 @@ def test_returned_parts_come_first_again() -> None:
     lanes.push_back(lanes.pop(3))
     assert [p.message.id for p in lanes.pop(10)] == list(range(10))
     assert len(lanes) == 0
+
+
+def test_what_spills_while_the_feeder_reads_is_read_for() -> None:
+    lanes = Lanes()
+    lanes.spilled[1] = 100
+    assert lanes.begin_page(1) == 100
+    lanes.end_page(1, 200)
+    assert lanes.spilled == {1: 200}
+    lanes.begin_page(1)
+    assert not lanes.is_empty()
+    part = make_part(3, 1)
+    assert not lanes.push(part, is_bulk=False)
+    lanes.end_page(1, None)
+    assert lanes.spilled == {1: part.id - 1}
+    lanes.begin_page(1)
+    lanes.end_page(1, None)
+    assert lanes.is_empty()

@@ -245,3 +245,51 @@ async def test_a_late_answer_counts(deliveries: Deliveries, store: Store) -> Non
     await settle()
     assert store.ended[1][1] == CallEnd.DONE
     assert deliveries.depth == 0
+
+
+async def test_what_is_answered_while_a_page_is_read_is_not_delivered_again(
+    store: Store, deliveries: Deliveries
+) -> None:
+    """The page was read before the result was on disk, and comes after it."""
+    due = store.due
+    go_on = asyncio.Event()
+    go_on.set()
+
+    async def read_slowly(account_id: int, now_ms: int, limit: int) -> list[OutboxEvent]:
+        page = await due(account_id, now_ms, limit)
+        await go_on.wait()
+        return page
+
+    store.due = read_slowly  # type: ignore[method-assign]
+    store.make(100)
+    session = Session()
+    await attach(deliveries, session)
+    await settle()
+    assert len(session.got) == 10
+    go_on.clear()
+    reads = store.reads
+    for event in list(session.got):  # one more is delivered for each, until a page is wanted
+        session.room += 1
+        deliveries.delivered(event)
+        deliveries.ready(1)
+        await settle()
+    while store.reads == reads:
+        event = session.got[len(store.ended)]
+        session.room += 1
+        deliveries.delivered(event)
+        deliveries.ready(1)
+        await settle()
+    for event in session.got[len(store.ended) :]:
+        deliveries.delivered(event)
+    await settle()
+    go_on.set()
+    while len(store.ended) < 100:
+        await settle()
+        session.room = 10
+        deliveries.ready(1)
+        await settle()
+        for event in session.got[len(store.ended) :]:
+            deliveries.delivered(event)
+        await settle()
+    assert sorted(event.id for event in session.got) == list(range(1, 101))
+    assert deliveries.depth == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -15,7 +16,10 @@ from heliograph.domain.messages import MessageState, MessageType
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Refused, Spread
 from heliograph.runtime import now_ms
+from heliograph.services import clockwork as clockwork_module
 from heliograph.services import dispatch as dispatch_module
+from heliograph.services import feeder as feeder_module
+from heliograph.storage.messages import messages_of
 
 LONG = "x" * 400  # three parts
 
@@ -156,6 +160,22 @@ async def test_a_late_answer_counts_while_the_outcome_is_unknown(rig: Rig) -> No
     await rig.reach("1", 1)
 
 
+async def test_a_late_refusal_counts_while_the_outcome_is_unknown(rig: Rig) -> None:
+    puppet = PuppetConnector(0, answers=False)
+    await rig.attach(puppet)
+    await rig.send()
+    await rig.until(lambda: puppet.sent)
+    part = puppet.outcome(OutcomeKind.UNKNOWN)[0]
+    puppet.free -= 1
+    puppet.sent.append(part)
+    puppet.outcome(OutcomeKind.DEFERRED, err=220, retry_after_ms=1)
+    await rig.until(lambda: puppet.sent)
+    puppet.accept()
+    await rig.reach("1", 0)
+    assert puppet.sent_to == [PHONE, PHONE]
+    assert await rig.events("1") == ["unknown", "deferred"]
+
+
 async def unmatched(rig: Rig) -> list[str]:
     async with rig.runtime.database.read() as connection:
         rows = await connection.execute(text("SELECT external_id FROM unmatched_receipts"))
@@ -172,6 +192,18 @@ async def test_receipts_before_the_answer_are_stored_and_applied_when_it_comes(r
     assert await unmatched(rig) == ["0F"]
     assert (await rig.status("1")).status != 1
     puppet.outcome(OutcomeKind.ACCEPTED, external_id="15")
+    await rig.reach("1", 1)
+    assert await unmatched(rig) == []
+
+
+async def test_a_receipt_may_be_ahead_for_as_long_as_an_answer_is_waited_for(rig: Rig) -> None:
+    puppet = PuppetConnector(0, answers=False)
+    await rig.attach(puppet)
+    await rig.send()
+    await rig.until(lambda: puppet.sent)
+    assert await puppet.tell(puppet.receipt("slow"))
+    rig.dispatch._receipts.tick(now_ms() + 45_000)
+    puppet.outcome(OutcomeKind.ACCEPTED, external_id="slow")
     await rig.reach("1", 1)
     assert await unmatched(rig) == []
 
@@ -244,7 +276,7 @@ async def test_more_than_memory_holds_waits_on_disk(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("heliograph.queueing.lanes.LANE_CAPACITY", 50)
-    monkeypatch.setattr(dispatch_module, "_FEED_PAGE", 60)
+    monkeypatch.setattr(feeder_module, "FEED_PAGE", 60)
     puppet = PuppetConnector(0, window=0)
     await rig.attach(puppet)
     for batch in range(4):
@@ -286,6 +318,38 @@ async def test_scheduled_messages_wait_and_can_be_cancelled(rig: Rig) -> None:
     await rig.reach("1", 0)
     assert now_ms() // 1000 >= soon
     assert len(puppet.texts) == 1
+    assert (await rig.audit()).is_exact
+
+
+@pytest.mark.parametrize("way", ["cancel", "delete"])
+async def test_what_is_cancelled_in_the_moment_of_its_release_is_not_sent(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    read = clockwork_module.due_scheduled
+    has_read, go_on = asyncio.Event(), asyncio.Event()
+
+    async def read_slowly(*arguments: Any) -> Any:
+        page = await read(*arguments)
+        if page:
+            has_read.set()
+            await go_on.wait()
+        return page
+
+    monkeypatch.setattr(clockwork_module, "due_scheduled", read_slowly)
+    puppet = PuppetConnector(0)
+    await rig.attach(puppet)
+    sent = await rig.send(due_at=now_ms() + 1_000)
+    await asyncio.wait_for(has_read.wait(), 30)
+    services = rig.runtime.services
+    if way == "cancel":
+        assert await services.references.cancel(rig.account, sent.client_ref)
+    else:
+        assert await services.statuses.delete(rig.account, [(sent.client_ref, PHONE)]) == 1
+    go_on.set()
+    after = await rig.send(due_at=now_ms() + 500)
+    await rig.until(lambda: len(puppet.texts) == 1)
+    await rig.reach(after.client_ref, 0)
+    assert await rig.balance() == 10**9 - 1_000_000
     assert (await rig.audit()).is_exact
 
 
@@ -421,3 +485,114 @@ async def test_a_type_that_nobody_carries_is_refused(rig: Rig) -> None:
     assert isinstance(answer, Refused)
     assert answer.refusal is Refusal.NO_ROUTE
     assert (await rig.status(answer.client_ref)).status == 25
+
+
+async def test_what_stands_in_two_lanes_is_sent_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that was put off makes the feeder begin anew at its place, before what waits in
+    memory: the same part then stands in the lane in which it was and in that of the feeder."""
+    monkeypatch.setattr("heliograph.queueing.lanes.LANE_CAPACITY", 50)
+    monkeypatch.setattr(feeder_module, "FEED_PAGE", 60)
+    puppet = PuppetConnector(0, window=1, answers=False)
+    await rig.attach(puppet)
+    lanes = rig.dispatch.upstreams[puppet.id].lanes
+    phones = [f"7916{n:07d}" for n in range(200)]
+    await asyncio.gather(*(rig.send(phone) for phone in phones))
+    await rig.until(lambda: puppet.sent)
+    puppet.is_up = False
+    put_off = puppet.outcome(OutcomeKind.DEFERRED, retry_after_ms=1)[0]
+    await rig.until(lambda: lanes.spilled and min(lanes.spilled.values()) < put_off.id)
+    puppet.is_up, puppet.free = True, 25
+    await rig.until(lambda: len(puppet.sent) == 25 and len(lanes) > 25)  # the feeder has been there
+    puppet.answers, puppet.free = True, 100
+    await rig.until(lambda: len(puppet.sent_to) > 200)
+    await rig.until(lambda: not len(lanes))
+    assert sorted(puppet.sent_to) == sorted([*phones, put_off.message.recipient])
+
+
+async def test_what_ends_while_the_feeder_reads_is_not_sent_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = feeder_module.waiting_messages
+    has_read, go_on = asyncio.Event(), asyncio.Event()
+
+    async def read_slowly(*arguments: Any, **fields: Any) -> Any:
+        page = await read(*arguments, **fields)
+        has_read.set()
+        await go_on.wait()
+        return page
+
+    monkeypatch.setattr("heliograph.queueing.lanes.LANE_CAPACITY", 2)
+    monkeypatch.setattr(feeder_module, "waiting_messages", read_slowly)
+    puppet = PuppetConnector(0, window=1)
+    puppet.answers = False
+    await rig.attach(puppet)
+    phones = [f"7916{n:07d}" for n in range(6)]
+    sent = [await rig.send(phone) for phone in phones]
+    await rig.until(lambda: puppet.sent)
+    puppet.is_up = False
+    puppet.outcome(OutcomeKind.DEFERRED, retry_after_ms=1)
+    puppet.free = 2
+    await asyncio.wait_for(has_read.wait(), 30)
+    puppet.is_up = True
+    await rig.until(lambda: len(puppet.sent) == 2)
+    for end, part in zip(sent[1:3], puppet.sent, strict=True):
+        assert part.message.submission.client_ref == end.client_ref
+    puppet.accept()
+    for end, phone in zip(sent[1:3], phones[1:3], strict=True):
+        external = str(
+            rig.dispatch._tracker.live[await message_id(rig, end.client_ref)].parts[0].id
+        )
+        assert await puppet.tell(puppet.receipt(external))
+        await rig.reach(end.client_ref, 1, phone)
+    puppet.answers, puppet.free = True, 100
+    go_on.set()
+    for end, phone in zip(sent[3:], phones[3:], strict=True):
+        await rig.reach(end.client_ref, 0, phone)
+    assert sorted(puppet.sent_to) == sorted([*phones, phones[0]])
+    assert (await rig.audit()).is_exact
+
+
+async def message_id(rig: Rig, client_ref: str) -> int:
+    async with rig.runtime.database.read() as connection:
+        return (await messages_of(connection, rig.account.id, client_ref))[0].id
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.DEFERRED, OutcomeKind.UNROUTABLE])
+async def test_what_is_put_off_after_its_life_ends_at_once(rig: Rig, kind: OutcomeKind) -> None:
+    puppet = PuppetConnector(1, window=1, answers=False)
+    other = PuppetConnector(2, answers=False)
+    await rig.attach(puppet, other)
+    await rig.send(valid_ms=1_000)
+    await rig.until(lambda: puppet.sent)
+    waiting = await rig.send(valid_ms=1_000)
+    await rig.reach(waiting.client_ref, 3)  # so the clockwork has been there
+    puppet.outcome(kind, err=220, retry_after_ms=1_000)
+    assert (await rig.reach("1", 3)).err == 220
+    assert not other.sent
+    assert await rig.balance() == 10**9
+    assert (await rig.audit()).is_exact
+
+
+async def test_what_does_not_fit_into_the_other_way_waits_and_is_not_forgotten(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows of these messages name the upstream that is down: it reads them, and passes them on
+    as the other one has room."""
+    monkeypatch.setattr("heliograph.queueing.lanes.LANE_CAPACITY", 3)
+    monkeypatch.setattr(dispatch_module, "_FAILOVER_MS", 100)
+    down, slow = PuppetConnector(1), PuppetConnector(2, window=1, answers=False)
+    await rig.attach(down, slow)
+    down.is_up = False
+    phones = [f"7916{n:07d}" for n in range(20)]
+    for phone in phones:
+        await rig.send(phone)
+    lanes = rig.dispatch.upstreams[down.id].lanes
+    assert lanes.spilled
+    await rig.until(lambda: not lanes.spilled and len(lanes) > 10)  # read, and no room for it
+    slow.answers = True
+    slow.accept()
+    await rig.until(lambda: len(slow.sent_to) == 20)
+    assert sorted(slow.sent_to) == phones
+    assert not down.sent_to

@@ -66,6 +66,7 @@ class SmppConnector:
         self._check: asyncio.TimerHandle | None = None
         self._sample_id = ""
         self._unreadable = 0
+        self._nameless = 0
 
     # --- The port -------------------------------------------------------------------------------
 
@@ -183,8 +184,14 @@ class SmppConnector:
 
     def key_of(self, message_id: str) -> str:
         """External id under which a part is stored."""
+        key = self._reader.key_of(message_id)
+        if not key:
+            # Taken, and so to be paid for, though no receipt will ever name it. No two alike, as
+            # parts of one name are taken for parts of one message.
+            self._nameless += 1
+            return f"no-id-{time.time_ns():x}-{self._nameless}"
         self._sample_id = message_id
-        return self._reader.key_of(message_id)
+        return key
 
     def bind_answered(self, bind: Bind, outcomes: Outcomes, late: Outcomes) -> None:
         """Reports; parts that waited with the answered ones are answered too."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from heliograph.connectors.base import Outcome, OutcomeKind, ReceiptReport
 from heliograph.connectors.smpp.bind import Bind
 from heliograph.connectors.smpp.link import Outcomes
-from heliograph.domain.messages import Part
+from heliograph.domain.messages import MessageState, Part
 
 __all__ = ["Grouping"]
 
@@ -81,9 +81,12 @@ class Grouping:
         whole: Outcomes = []
         for part, outcome in outcomes:
             message = part.message
-            if message.part_count > 1:
+            parts = message.parts or [part]
+            if outcome.kind is not OutcomeKind.ACCEPTED:
+                parts = [p for p in parts if p.state is MessageState.UNKNOWN]
+            elif message.part_count > 1:
                 self._remember(message.id, outcome.external_id, message.part_count)
-            whole += [(p, _named(outcome, p.seq)) for p in message.parts or [part]]
+            whole += [(p, _named(outcome, p.seq)) for p in parts]
         return whole
 
     def spread(self, reports: Sequence[ReceiptReport]) -> list[ReceiptReport]:

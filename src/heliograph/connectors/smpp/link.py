@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
 from heliograph.connectors.base import Outcome, OutcomeKind
-from heliograph.domain.messages import Part
+from heliograph.domain.messages import MessageState, Part
 from heliograph.protocols.smpp.constants import CommandStatus, describe_status
 from heliograph.protocols.smpp.errors import LocalProtocolError
 from heliograph.protocols.smpp.events import (
@@ -47,6 +47,8 @@ Delivery = DeliverSm | DataSm
 # Deliveries that wait to be stored before we stop reading. The SMSC's own window is usually far
 # smaller; this bounds memory against one that has none.
 _UNSTORED_MAX = 2_000
+# An SMSC that unbinds has this long to answer what it was sent before.
+_GOODBYE_S = 10.0
 
 
 class LinkOwner(Protocol):
@@ -82,6 +84,8 @@ class Link(asyncio.Protocol):
         self._tick_handle: asyncio.TimerHandle | None = None
         self._tick_s = min(1.0, config.response_s / 4, (config.enquire_link_s or 4) / 4)
         self._is_paused = False
+        # The unbind of the SMSC that is not answered yet: sequence_number and when it will be.
+        self._goodbye: tuple[int, float] | None = None
         self.session = EsmeSession(self._loop.time(), config)
         self.is_writable = True
         self.reason = ""
@@ -122,6 +126,7 @@ class Link(asyncio.Protocol):
             for pdu in deliveries
         ]
         self._write(b"".join(octets))
+        self._say_goodbye()
         if self._is_paused and session.unanswered <= _UNSTORED_MAX // 2:
             self._is_paused = False
             if self._transport is not None:
@@ -190,6 +195,7 @@ class Link(asyncio.Protocol):
                 self._is_paused = True
                 self._transport.pause_reading()
             owner.link_delivered(self, deliveries)
+        self._say_goodbye()
 
     def pause_writing(self) -> None:
         """The SMSC reads slower than we send."""
@@ -227,6 +233,19 @@ class Link(asyncio.Protocol):
         self._write(self.session.take_output())
         if outcomes:
             self._owner.link_answered(outcomes, [])
+        self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
+        """Answers the unbind of the SMSC when both have answered everything, or it is time."""
+        if self._goodbye is None:
+            return
+        session = self.session
+        sequence_number, until = self._goodbye
+        if (session.outstanding or session.unanswered) and self._loop.time() < until:
+            return
+        self._goodbye = None
+        self._write(session.respond(UnbindResp(), sequence_number))
+        self.close("the SMSC unbound")
 
     def _take_other(
         self, event: Event, outcomes: Outcomes, late: Outcomes, deliveries: list[Delivery]
@@ -240,13 +259,16 @@ class Link(asyncio.Protocol):
                 if not pdu.command_status:
                     external_id = self._owner.key_of(pdu.message_id)
                     late.append((part, Outcome(OutcomeKind.ACCEPTED, external_id=external_id)))
+                elif part.state is MessageState.UNKNOWN:
+                    # It was not taken. Of one that has been sent again this would say nothing.
+                    late.append((part, self._owner.judge(pdu, part)))
             case PduRejected(is_matched=True, context=context, reason=reason):
                 self._give_up(context, outcomes, f"unreadable answer: {reason}")
             case DataSm():
                 deliveries.append(event)
             case Unbind():
-                self._write(self.session.respond(UnbindResp(), event.sequence_number))
-                self.close("the SMSC unbound")
+                self.reason = self.reason or "the SMSC unbound"
+                self._goodbye = (event.sequence_number, self._loop.time() + _GOODBYE_S)
             case TimerExpired(timer=timer):
                 self.abort(f"timer {timer.value} ran out")
             case FramingFailed(error=error):

@@ -18,7 +18,7 @@ from heliograph.connectors.smpp.connector import SmppConnector
 from heliograph.connectors.virtual.chaos import Chaos
 from heliograph.connectors.virtual.smsc import SmscServer, serve_smsc
 from heliograph.domain.messages import MessageState, MessageType
-from heliograph.protocols.smpp.pdu import DeliverSm
+from heliograph.protocols.smpp.pdu import DeliverSm, Unbind
 from heliograph.protocols.smpp.tlv import make_tlvs
 from heliograph.protocols.sms.segmentation import encode_part, segment
 
@@ -85,6 +85,45 @@ async def test_a_lost_link_makes_its_parts_unknown_and_comes_back(
     assert smsc.stats.binds == 2
 
 
+async def test_an_smsc_that_unbinds_may_answer_before_it_goes(
+    start: Starter, smsc: SmscServer, recorder: Recorder
+) -> None:
+    smsc.chaos.latency_ms = 400
+    connector = await start(window=5)
+    parts = make_parts(5)
+    await send(connector, recorder, parts)
+    await poll(lambda: smsc.stats.submits == 5)
+    [link] = smsc.connections
+    link._output.append(link.session.send(Unbind(), asyncio.get_running_loop().time()))
+    link.flush()
+    await poll(lambda: not connector.is_up)
+    assert connector.take(1) == 0
+    await recorder.until(lambda: len(recorder.outcomes) == 5)
+    assert recorder.kinds() == [OutcomeKind.ACCEPTED] * 5
+    await recorder.until(lambda: len(recorder.receipts) == 5)
+    await asyncio.wait_for(link.closed, 30)
+    await recorder.until(lambda: connector.is_up)
+    assert smsc.stats.binds == 2
+
+
+@pytest.mark.interpreted
+async def test_an_smsc_that_unbinds_and_answers_nothing_is_left(
+    start: Starter, smsc: SmscServer, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("heliograph.connectors.smpp.link._GOODBYE_S", 0.5)
+    smsc.chaos.latency_ms = 60_000
+    connector = await start()
+    await send(connector, recorder, make_parts(2))
+    await poll(lambda: smsc.stats.submits == 2)
+    [link] = smsc.connections
+    link._output.append(link.session.send(Unbind(), asyncio.get_running_loop().time()))
+    link.flush()
+    await recorder.until(lambda: len(recorder.outcomes) == 2)
+    assert recorder.kinds() == [OutcomeKind.UNKNOWN] * 2
+    assert all("the SMSC unbound" in outcome.reason for _, outcome in recorder.outcomes)
+    await recorder.until(lambda: connector.is_up)
+
+
 async def test_parts_claimed_while_the_link_went_down_are_put_off(
     start: Starter, smsc: SmscServer, recorder: Recorder
 ) -> None:
@@ -126,6 +165,32 @@ async def test_an_answer_after_the_timeout_still_counts(
     assert accepted.kind is OutcomeKind.ACCEPTED
     await recorder.until(lambda: recorder.receipts)
     assert recorder.receipts[0].candidates[0] == accepted.external_id
+    assert connector.status()[0].in_flight == 0
+
+
+async def test_a_refusal_after_the_timeout_says_that_nothing_was_taken(
+    start: Starter, smsc: SmscServer, recorder: Recorder
+) -> None:
+    """Unless the part has been sent again: then it is about the one before."""
+    smsc.chaos.latency_ms = 600
+    smsc.chaos.throttle_every = 1
+    connector = await start(response_timeout_s=0.2, enquire_link_s=60)
+    lost, repeated = make_parts(2)
+    await send(connector, recorder, [lost, repeated])
+    await recorder.until(lambda: len(recorder.outcomes) == 2)
+    assert recorder.kinds() == [OutcomeKind.UNKNOWN] * 2
+    lost.state = MessageState.UNKNOWN
+    repeated.state = MessageState.SUBMITTING
+    await recorder.until(lambda: len(recorder.outcomes) == 3)
+    [_, late] = recorder.outcomes_of(lost)
+    assert late.kind is OutcomeKind.DEFERRED
+    assert late.err == 220
+    [last] = make_parts(1)
+    smsc.chaos.throttle_every = smsc.chaos.latency_ms = 0
+    await recorder.until(lambda: connector.take(1))
+    connector.submit([last])
+    await recorder.until(lambda: recorder.outcomes_of(last))
+    assert len(recorder.outcomes_of(repeated)) == 1
     assert connector.status()[0].in_flight == 0
 
 
@@ -183,6 +248,21 @@ async def test_a_known_change_of_base_is_exact_even_for_digits(
     await send(connector, recorder, parts)
     await recorder.until(lambda: len(recorder.receipts) == 3)
     assert [r.candidates for r in recorder.receipts] == [(p.external_id,) for p in parts]
+
+
+async def test_an_answer_without_an_id_is_an_acceptance(
+    start: Starter, smsc: SmscServer, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its part has to be paid for, which is told by its external id."""
+    connector = await start(receipt_ids="exact")
+    monkeypatch.setattr(smsc, "_accept", lambda connection, pdu, plan: " ")
+    parts = make_parts(2)
+    await send(connector, recorder, parts)
+    await recorder.until(lambda: len(recorder.outcomes) == 2)
+    assert recorder.kinds() == [OutcomeKind.ACCEPTED] * 2
+    ids = {outcome.external_id for _, outcome in recorder.outcomes}
+    assert len(ids) == 2
+    assert "" not in ids
 
 
 async def test_answers_out_of_order_go_to_their_own_parts(
