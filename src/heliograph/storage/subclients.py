@@ -199,6 +199,9 @@ async def collect_leftovers(connection: AsyncConnection, account_id: int, *, now
     account = await find_account(connection, account_id)
     if account.kind.shares_balance:
         await _empty(connection, account, account, now_ms)
+        # Behind the locks: whoever gives it a balance again, or another payer, was first.
+        if (await find_account(connection, account_id)).payer_id != account.payer_id:
+            raise InDebt("somebody else pays for it by now")
 
 
 async def _empty(connection: AsyncConnection, account: Account, main: Account, now_ms: int) -> None:
