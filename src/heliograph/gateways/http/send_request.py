@@ -255,11 +255,15 @@ def _check_length(text: str, type_: MessageType) -> None:
 
 def _encode_binary(entries: list[Entry], is_hex: bool, options: dict[str, Any]) -> None:
     """Turn the texts of a binary request into hex, their `pid` and `dcs` into options."""
+    given: set[tuple[int, int] | None] = set()
     for entry in entries:
         try:
             text, octets = split_pid_dcs(entry.text)
         except ValueError as error:
             raise ParameterError(f"mes: {error}") from None
+        given.add(octets)
+        if len(given) > 1:
+            raise ParameterError("mes: one pid and dcs for the whole list")
         if octets is not None:
             options["pid"], options["dcs"] = octets
         if is_hex:

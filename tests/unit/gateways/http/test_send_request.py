@@ -220,6 +220,16 @@ def test_binary_messages_are_handed_on_as_hex() -> None:
     assert request.entries[0].text == ems + "\n~~~\nfor me"
 
 
+def test_pid_and_dcs_are_of_the_whole_list() -> None:
+    entry = r"7999{}:00AA\n~~~\npid: 1, dcs: {}"
+    same = "\n".join([entry.format(1, 245), entry.format(2, 245)])
+    request = build(phones="", list=same, bin="2")
+    assert request.options == {"pid": 1, "dcs": 245}
+    for other in (entry.format(2, 4), "79992:00AA"):
+        with pytest.raises(ParameterError):
+            build(phones="", list=f"{entry.format(1, 245)}\n{other}", bin="2")
+
+
 def test_every_byte_of_a_raw_binary_message_comes_through() -> None:
     octets = bytes(range(256))
     query = urlencode({"phones": "7999", "bin": "1", "charset": "utf-8", "mes": octets})
