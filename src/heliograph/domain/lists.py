@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from heliograph.domain.requests import Entry
 
@@ -51,17 +52,21 @@ def split_recipients(text: str) -> list[str]:
     return [each for each in map(str.strip, _SEPARATORS.split(text)) if each]
 
 
-def parse_list(text: str, nl: bool = False) -> list[Entry]:
+def parse_list(text: str, nl: bool = False, *, most: int | None = None) -> list[Entry]:
     r"""Entries of a list, in its order.
 
     A line break inside a text is written as backslash and `n`. With `nl`, texts may also hold real
     line breaks: a new entry starts only at a line that looks like `number:`. Raises ValueError when
-    a line has no numbers, or no `:` or `;` after them, and when there is no entry at all.
+    a line has no numbers, or no `:` or `;` after them, when there is no entry at all, and when
+    there are more than `most`: nobody reads on then.
     """
     lines = text.replace("\r\n", "\n").split("\n")
     if nl:
-        lines = _join_lines(lines)
-    entries = [_parse_line(line) for line in lines if line and not line.isspace()]
+        lines = _join_lines(lines, most)
+    full = (line for line in lines if line and not line.isspace())
+    entries = [_parse_line(line) for line in islice(full, None if most is None else most + 1)]
+    if most is not None and len(entries) > most:
+        raise ValueError("the list is too long")
     if not entries:
         raise ValueError("the list is empty")
     return entries
@@ -83,10 +88,12 @@ def divide_list(text: str, *, nl: bool, lines: int) -> Iterator[str]:
         yield text[start:at]
 
 
-def _join_lines(lines: list[str]) -> list[str]:
+def _join_lines(lines: list[str], most: int | None) -> list[str]:
     entries: list[list[str]] = []
     for line in lines:
         if _NUMBER_LINE.match(line):
+            if most is not None and len(entries) > most:
+                break
             entries.append([line])
         elif entries:
             entries[-1].append(line)

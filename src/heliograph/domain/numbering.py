@@ -32,6 +32,7 @@ __all__ = [
     "PrefixRow",
     "Problem",
     "TableImportError",
+    "bad_recipient",
     "bare_address",
     "exactly",
     "find_service_number",
@@ -60,6 +61,7 @@ CALLING_CODES = frozenset(
 
 Value = TypeVar("Value")
 
+_BAD_CHARS = 40
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 _WRITTEN_NUMBER = re.compile(r"\+?[\d ()-]+", re.ASCII)
 _PLUS_FIRST = re.compile(r"[^0-9+]*\+")
@@ -77,6 +79,13 @@ def normalise_recipient(text: str) -> str | None:
     if len(text) == 11 and text[0] == "7" and text.isascii() and text.isdigit():
         return text
     return _normalise_any(text)
+
+
+def bad_recipient(text: str) -> str:
+    """What messages to a recipient are kept under that can not be one: its digits, if there are
+    any, and no more than its beginning."""
+    text = text[:_BAD_CHARS]
+    return "".join(filter(str.isdigit, text)) or text
 
 
 def exactly(recipient: str) -> str:

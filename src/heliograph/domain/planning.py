@@ -18,7 +18,7 @@ from heliograph.domain import texts
 from heliograph.domain.accounts import Account
 from heliograph.domain.blacklists import BlackList
 from heliograph.domain.messages import MAX_PARTS, MessageType
-from heliograph.domain.numbering import NumberingPlan, normalise_recipient
+from heliograph.domain.numbering import NumberingPlan, bad_recipient, normalise_recipient
 from heliograph.domain.policies import judge
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Entry, Line, SendRequest, Spread
@@ -37,6 +37,8 @@ __all__ = ["Draft", "Plan", "Rules", "plan_request"]
 
 _EMAIL = re.compile(r"[^@\s,;<>\"]{1,64}@[^@\s,;<>\"]{1,190}\.[^@\s,;<>\".]{2,63}")
 _NICKNAME = re.compile(r"@[A-Za-z0-9_]{3,64}|#\d{1,20}")
+# More than any address has: what is longer is not even looked at.
+_MAX_RECIPIENT_CHARS = 320
 _NO_TEXT = frozenset({MessageType.HLR, MessageType.PING})
 _FILE_ENOUGH = frozenset({MessageType.CALL, MessageType.VIBER})
 _SEGMENTED = frozenset({MessageType.SMS, MessageType.FLASH})
@@ -259,8 +261,7 @@ def _draft_entry(
     for raw in entry.recipients:
         recipient = _normalise(raw, plan.type)
         if recipient is None:
-            digits = "".join(c for c in raw if c.isdigit()) or raw[:40]
-            plan.drafts.append(Draft(digits, refusal=Refusal.BAD_NUMBER))
+            plan.drafts.append(Draft(bad_recipient(raw), refusal=Refusal.BAD_NUMBER))
             continue
         # Repeated numbers in one request are sent once (send.php, 2.4); in a list, with each text.
         key = (recipient, ready.text) if is_list else recipient
@@ -279,6 +280,8 @@ def _draft_entry(
 
 
 def _normalise(raw: str, type: MessageType) -> str | None:
+    if len(raw) > _MAX_RECIPIENT_CHARS:
+        return None
     if type is MessageType.EMAIL:
         address = raw.strip()
         return address if _EMAIL.fullmatch(address) else None

@@ -88,6 +88,7 @@ class Doors:
                 health=health,
                 metrics=metrics,
                 contact_int_id=http.contact_int_id,
+                max_recipients=config.sending.max_recipients,
             ),
             observer=self._base.metrics,
         )

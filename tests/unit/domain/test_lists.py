@@ -92,3 +92,13 @@ def test_entries_always_have_recipients(text: str, nl: bool) -> None:
         return
     assert entries
     assert all(entry.recipients for entry in entries)
+
+
+@pytest.mark.parametrize("nl", [False, True])
+def test_nobody_reads_a_list_that_is_too_long(nl: bool) -> None:
+    lines = [f"7999111111{n}:x" for n in range(4)]
+    assert len(parse_list("\n".join(lines[:3]), nl, most=3)) == 3
+    # What follows would be refused for what it holds.
+    for rest in (lines[3], f"{lines[3]}\nno text in this line"):
+        with pytest.raises(ValueError, match="too long"):
+            parse_list("\n".join([*lines[:3], rest]), nl, most=3)

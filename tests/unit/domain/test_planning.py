@@ -122,6 +122,12 @@ def test_transliteration_comes_before_counting() -> None:
     assert made.part_count == 1
 
 
+@pytest.mark.parametrize("raw", ["7" * 1_000_000, "no number " * 100_000])
+def test_what_is_much_too_long_is_kept_by_its_beginning(raw: str) -> None:
+    [draft] = good(f"{raw},79161234567").drafts[:1]
+    assert (draft.recipient, draft.refusal) == (raw[:40], Refusal.BAD_NUMBER)
+
+
 def test_a_text_is_cut_to_the_wanted_parts() -> None:
     made = good(text="я" * 300, max_parts=2)
     assert made.part_count == 2

@@ -242,7 +242,8 @@ class HttpSettings:
     `zone` is the zone of dates in replies. `trusted_proxies`: peers whose `X-Forwarded-For` is
     believed. `fetch` gets the file of a `fileurl`, None when it can not be had; without it such a
     request is refused. `health` gives what `/health` shows as JSON, `metrics` the text of
-    `/metrics`. `contact_int_id`: whether lists of contacts show the server's ids.
+    `/metrics`. `contact_int_id`: whether lists of contacts show the server's ids. Requests with
+    more than `max_recipients` are not even looked through, as that would hold up everybody else.
     """
 
     zone: tzinfo = timezone(timedelta(hours=3))
@@ -253,3 +254,4 @@ class HttpSettings:
     health: Callable[[], dict[str, Any]] | None = None
     metrics: Callable[[], bytes] | None = None
     contact_int_id: bool = True
+    max_recipients: int = 100_000

@@ -28,7 +28,10 @@ def send(call: Call) -> Coroutine[Any, Any, Reply] | None:
     try:
         cost = read_number(fields, "cost", 3)
         request = build_request(
-            call.account, call.parameters, fetches_files=call.settings.fetch is not None
+            call.account,
+            call.parameters,
+            fetches_files=call.settings.fetch is not None,
+            max_recipients=call.settings.max_recipients,
         )
     except ParameterError:
         call.tell(call.refuse(Refusal.BAD_PARAMETERS))

@@ -112,9 +112,14 @@ def read_validity_ms(valid: str) -> int:
 
 
 def build_request(
-    account: Account, parameters: Parameters, *, fetches_files: bool = False
+    account: Account,
+    parameters: Parameters,
+    *,
+    fetches_files: bool = False,
+    max_recipients: int | None = None,
 ) -> SendRequest:
-    """The request that the parameters describe. Raises ParameterError."""
+    """The request that the parameters describe. Raises ParameterError, for more than
+    `max_recipients` before anything else is done for them."""
     fields = parameters.fields
     if not parameters.is_whole:
         raise ParameterError("the request is broken or has too many parameters")
@@ -123,7 +128,7 @@ def build_request(
         options = _read_options(parameters, type_, fetches_files=fetches_files)
     else:
         options = {}
-    entries = _read_entries(parameters, type_, options)
+    entries = _read_entries(parameters, type_, options, max_recipients)
     if type_ == MessageType.BINARY:
         _encode_binary(entries, fields["bin"] == "2", options)
     sender = fields.get("sender")
@@ -206,7 +211,10 @@ def check_sender(sender: str) -> str:
 
 
 def _read_entries(
-    parameters: Parameters, type_: MessageType, options: dict[str, Any]
+    parameters: Parameters,
+    type_: MessageType,
+    options: dict[str, Any],
+    max_recipients: int | None,
 ) -> list[Entry]:
     # The text of a raw binary message is bytes, which no character set may touch.
     is_raw = type_ == MessageType.BINARY and parameters.fields["bin"] != "2"
@@ -214,13 +222,15 @@ def _read_entries(
     lines = fields.get("list")
     if lines:
         try:
-            entries = parse_list(lines, nl=is_true(fields.get("nl", "")))
+            entries = parse_list(lines, nl=is_true(fields.get("nl", "")), most=max_recipients)
         except ValueError as error:
             raise ParameterError(f"list: {error}") from None
     else:
         recipients = split_recipients(fields.get("phones", ""))
         if not recipients:
             raise ParameterError("phones: missing")
+        if max_recipients is not None and len(recipients) > max_recipients:
+            raise ParameterError("phones: too many")
         entries = [Entry(recipients, fields.get("mes", ""))]
     for entry in entries:
         if not entry.text or (entry.text[0] in "\r\n" and not split_comment(entry.text)[0]):

@@ -10,7 +10,7 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 
 from heliograph.domain.messages import MessageType
-from heliograph.domain.numbering import exactly, normalise_recipient
+from heliograph.domain.numbering import bad_recipient, exactly, normalise_recipient
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import StatusAnswer
 from heliograph.domain.statuses import STATUS_NAMES
@@ -31,6 +31,7 @@ from heliograph.protocols.forms.urlencoded import is_true
 __all__ = ["MAX_PAIRS", "format_date", "status"]
 
 MAX_PAIRS = 500
+_MAX_PHONE_CHARS = 320
 _HLR_NAMES = ("imsi", "msc", "mcc", "mnc", "cn", "net", "rcn", "rnet")
 
 # What text and numbers show of the members: (member, label in the text form or '' for its own
@@ -107,10 +108,10 @@ def _read_pairs(fields: dict[str, str]) -> list[_Pair] | None:
 def _read_phone(text: str) -> tuple[str, str]:
     """A recipient as messages are kept under it (corrected as in sending, or as it was refused),
     and as it would be kept if it had been sent to with a plus."""
-    text = text.strip()
+    text = text.strip()[:_MAX_PHONE_CHARS]
     if text[0] in "@#" or "@" in text:
         return text, text
-    digits = "".join(filter(str.isdigit, text)) or text[:40]
+    digits = bad_recipient(text)
     phone = normalise_recipient(text) or digits
     return phone, normalise_recipient(exactly(digits)) or phone
 

@@ -220,6 +220,15 @@ def test_binary_messages_are_handed_on_as_hex() -> None:
     assert request.entries[0].text == ems + "\n~~~\nfor me"
 
 
+def test_too_many_recipients_are_refused_before_they_are_looked_at() -> None:
+    phones = Parameters({}, {"phones": "79991111111,79992222222,79993333333", "mes": "x"})
+    lines = Parameters({}, {"list": "79991111111:a\n79992222222:b\n79993333333:c"})
+    for parameters in (phones, lines):
+        assert build_request(ALEX, parameters, max_recipients=3).entries
+        with pytest.raises(ParameterError):
+            build_request(ALEX, parameters, max_recipients=2)
+
+
 def test_pid_and_dcs_are_of_the_whole_list() -> None:
     entry = r"7999{}:00AA\n~~~\npid: 1, dcs: {}"
     same = "\n".join([entry.format(1, 245), entry.format(2, 245)])
