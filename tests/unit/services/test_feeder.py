@@ -68,6 +68,7 @@ async def message_id(rig: Rig, client_ref: str) -> int:
         return (await messages_of(connection, rig.account.id, client_ref))[0].id
 
 
+@pytest.mark.interpreted
 async def test_what_ends_while_the_feeder_reads_is_not_sent_again(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
