@@ -78,10 +78,11 @@ class ReceiptReport:
 
     `candidates`: the external ids that the receipt may mean, most likely first (an operator that
     answers in hexadecimal and reports in decimal gives two). `state` is a final state, or
-    SUBMITTED for an intermediate notice. `detail` holds the members of an HLR answer.
+    SUBMITTED for an intermediate notice. `detail` holds the members of an HLR answer. `phone`: the
+    number from which it came, '' when it does not say; it tells parts of one name apart.
     """
 
-    __slots__ = ("candidates", "detail", "done_at", "err", "state")
+    __slots__ = ("candidates", "detail", "done_at", "err", "phone", "state")
 
     def __init__(
         self,
@@ -91,8 +92,10 @@ class ReceiptReport:
         err: int,
         done_at: int,
         detail: dict[str, str] | None = None,
+        phone: str = "",
     ) -> None:
         self.candidates = candidates
+        self.phone = phone
         self.state = state
         self.err = err
         self.done_at = done_at

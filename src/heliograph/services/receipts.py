@@ -117,7 +117,7 @@ class Receipts:
         changes = Changes(self._clock())
         strange: list[ReceiptReport] = []
         for receipt in receipts:
-            part = self._tracker.find(connector_id, receipt.candidates)
+            part = self._tracker.find(connector_id, receipt.candidates, receipt.phone)
             if part is None:
                 strange.append(receipt)
             else:
@@ -272,7 +272,7 @@ class Receipts:
             self._write(changes, lambda _: on_stored(False))
             raise
         for receipt in strange:
-            part = self._tracker.find(connector_id, receipt.candidates)
+            part = self._tracker.find(connector_id, receipt.candidates, receipt.phone)
             if part is None:
                 part = next((found[c] for c in receipt.candidates if c in found), None)
                 if part is not None:

@@ -16,6 +16,8 @@ __all__ = ["Tracker"]
 
 # Expected receipts kept in memory, about 1 KB each. Beyond it they are found through the database.
 _MAX_EXPECTED = 60_000
+# Parts of one name that are told apart.
+_MAX_NAMESAKES = 4
 # Messages remembered that were ended on disk only, for the moments in which they are being read.
 _MAX_GONE = 10_000
 
@@ -24,7 +26,7 @@ class Tracker:
     """`live` holds open messages by id, `expected` the submitted parts by connector and external
     id."""
 
-    __slots__ = ("_expected", "_gone", "_held", "_order", "live")
+    __slots__ = ("_expected", "_gone", "_held", "_namesakes", "_order", "live")
 
     def __init__(self) -> None:
         self.live: dict[int, Message] = {}
@@ -32,6 +34,8 @@ class Tracker:
         # (connector id, external id) in the order of arrival. An OrderedDict, as the first key of a
         # plain dict is searched for through the places of all that were deleted before it.
         self._order: OrderedDict[tuple[int, str], None] = OrderedDict()
+        # Earlier parts of the same name, newest first: operators begin their counting anew.
+        self._namesakes: dict[tuple[int, str], list[Part]] = {}
         self._gone: OrderedDict[int, None] = OrderedDict()
         self._held: list[set[int]] = []  # ids of messages that somebody has in hand
 
@@ -55,18 +59,28 @@ class Tracker:
     def expect(self, part: Part) -> None:
         """The upstream has taken the part under `part.external_id`: a receipt will come."""
         key = (part.connector_id, part.external_id)
-        self._expected.setdefault(part.connector_id, {})[part.external_id] = part
+        expected = self._expected.setdefault(part.connector_id, {})
+        earlier = expected.get(part.external_id)
+        if earlier is not None and earlier.message is not part.message:
+            namesakes = self._namesakes.get(key, [])
+            self._namesakes[key] = [earlier, *namesakes[: _MAX_NAMESAKES - 1]]
+        expected[part.external_id] = part
         self._order[key] = None
         if len(self._order) > _MAX_EXPECTED:
             self._evict()
 
-    def find(self, connector_id: int, candidates: Iterable[str]) -> Part | None:
-        """The part that a receipt means, when it is in memory."""
+    def find(self, connector_id: int, candidates: Iterable[str], phone: str = "") -> Part | None:
+        """The part that a receipt means, when it is in memory: of several with one name the newest,
+        or the one that went to `phone`."""
         expected = self._expected.get(connector_id)
         if expected is None:
             return None
         for external_id in candidates:
             if (part := expected.get(external_id)) is not None:
+                if phone and self._namesakes and part.message.recipient != phone:
+                    for earlier in self._namesakes.get((connector_id, external_id), ()):
+                        if earlier.message.recipient == phone:
+                            return earlier
                 return part
         return None
 
@@ -83,6 +97,7 @@ class Tracker:
 
     def _evict(self) -> None:
         (connector_id, external_id), _ = self._order.popitem(last=False)
+        self._namesakes.pop((connector_id, external_id), None)
         part = self._expected[connector_id].pop(external_id, None)
         if part is None:
             return

@@ -89,7 +89,8 @@ class DeliveryReader:
                 return self._report_common(pdu, found, now_ms)
         if is_receipt(pdu):
             receipt = read_receipt(pdu, utc_offset_s=self._offset_s, near_ms=now_ms)
-            return None if receipt is None else self._report(receipt, now_ms)
+            phone = pdu.source_addr.removeprefix("+")
+            return None if receipt is None else self._report(receipt, phone, now_ms)
         return self._read_message(pdu, now_ms)
 
     def key_of(self, message_id: str) -> str:
@@ -138,9 +139,10 @@ class DeliveryReader:
             state=state,
             err=code,
             done_at=min(done_at or now_ms, now_ms),
+            phone=pdu.source_addr.removeprefix("+"),
         )
 
-    def _report(self, receipt: Receipt, now_ms: int) -> ReceiptReport | None:
+    def _report(self, receipt: Receipt, phone: str, now_ms: int) -> ReceiptReport | None:
         keys = normalise_external_id(receipt.message_id, self._policy, origin=IdOrigin.RECEIPT)
         if not keys or receipt.message_state is None:
             return None
@@ -152,6 +154,7 @@ class DeliveryReader:
             err=read_err(state, self._read_number(receipt.err), network_err),
             done_at=min(receipt.done_at_ms or now_ms, now_ms),
             detail=_read_lookup(receipt),
+            phone=phone,
         )
 
     def _read_number(self, err: str) -> int | None:

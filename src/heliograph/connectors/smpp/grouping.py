@@ -101,6 +101,7 @@ class Grouping:
                     state=report.state,
                     err=report.err,
                     done_at=report.done_at,
+                    phone=report.phone,
                 )
                 for seq in range(2, count + 1)
             ]

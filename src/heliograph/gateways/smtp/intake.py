@@ -66,8 +66,10 @@ class MailIntake:
             return TAKEN
         try:
             order = read_order(mail)
-        except OrderError:
+        except OrderError as error:
             _log.info("a mail without an order was dropped")
+            if error.login and (owner := self._services.directory.account(error.login)) is not None:
+                self._note(owner, "order", f"refused: {error}", is_trusted=False)
             return TAKEN
         account = await self.identify((order.login, order.password), address)
         if isinstance(account, Refusal):

@@ -30,7 +30,12 @@ _FORMAT = re.compile(r"\d{1,2}", re.ASCII)
 
 
 class OrderError(ValueError):
-    """The body is no order; the text says what is missing and repeats nothing of it."""
+    """The body is no order; the text says what is missing and repeats nothing of it. `login`: whose
+    order it would be, as far as it can be read."""
+
+    def __init__(self, reason: str, *, login: str = "") -> None:
+        super().__init__(reason)
+        self.login = login
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +89,7 @@ def _parse(text: str) -> Order:
     translit, kind, sender, is_test = (options.split(",", 3) + [""] * 3)[:4]
     kind = kind.strip()
     if kind and (not _FORMAT.fullmatch(kind) or int(kind) not in FORMATS):
-        raise OrderError("format: from 0 to 11")
+        raise OrderError("format: from 0 to 11", login=login.strip())
     has_phones = bool(phones.strip())
     return Order(
         login=login.strip(),

@@ -25,7 +25,7 @@ def _reader(**settings: object) -> DeliveryReader:
 def _receipt(text: str, **tlvs: object) -> DeliverSm:
     values = {int(name[1:], 16): value for name, value in tlvs.items()}
     return DeliverSm(
-        source_addr="7999",
+        source_addr="+7999",
         esm_class=4,
         short_message=text.encode("latin-1"),
         tlvs=make_tlvs(values) if values else NO_TLVS,
@@ -34,6 +34,7 @@ def _receipt(text: str, **tlvs: object) -> DeliverSm:
 
 def _facts(report: object) -> tuple[object, ...]:
     assert isinstance(report, ReceiptReport)
+    assert report.phone == "7999"
     return report.candidates, report.state, report.err, report.done_at, report.detail
 
 

@@ -212,6 +212,14 @@ async def test_a_wrong_password_is_no_smtp_error_but_its_owner_knows(desk: Desk)
     assert len(desk.services.outcomes) == 2
 
 
+async def test_an_unknown_format_is_written_down(desk: Desk) -> None:
+    assert await desk.order(f"alex:wrong:::0,12:{PHONE}:Hello") == TAKEN
+    assert desk.outcome == "refused: format: from 0 to 11"
+    assert desk.services.request_log.untrusted == 1
+    assert await desk.order(f"nobody:123:::0,x:{PHONE}:Hello") == TAKEN
+    assert len(desk.services.outcomes) == 1
+
+
 @pytest.mark.parametrize("body", ["", "Hello", b"\x00\xff" * 100, "Subject: x\r\n\r\n"])
 async def test_mails_without_an_order_are_dropped(desk: Desk, body: str | bytes) -> None:
     assert await desk.order(body) == TAKEN
