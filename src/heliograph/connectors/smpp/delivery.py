@@ -8,7 +8,6 @@ costs twenty times as much.
 from __future__ import annotations
 
 import re
-import secrets
 from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_plus
@@ -94,13 +93,9 @@ class DeliveryReader:
         return self._read_message(pdu, now_ms)
 
     def key_of(self, message_id: str) -> str:
-        """The external id under which a part is stored that was answered with `message_id`.
-
-        An operator that gives none has taken the part all the same, and is paid for it: the name is
-        ours then, and no receipt will ever say it.
-        """
+        """The external id under which a part is stored that was answered with `message_id`."""
         keys = normalise_external_id(message_id, self._policy)
-        return keys[0] if keys else f"unnamed-{secrets.token_hex(8)}"
+        return keys[0] if keys else ""
 
     def report_state(
         self, state: int, *, external_id: str, err: int | None, done_at: int
