@@ -254,4 +254,4 @@ class HttpSettings:
     health: Callable[[], dict[str, Any]] | None = None
     metrics: Callable[[], bytes] | None = None
     contact_int_id: bool = True
-    max_recipients: int = 100_000
+    max_recipients: int = 30_000
