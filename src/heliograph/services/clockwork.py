@@ -144,7 +144,9 @@ class Clockwork:
     ) -> int:
         """Looks at open messages whose life ended in (since, until]; returns how far it came.
 
-        `asks`: their upstreams are asked once more before they are ended.
+        `asks`: their upstreams are asked once more before they are ended. A clock that was set back
+        takes the mark with it: otherwise nobody would look at what is accepted from now on until
+        the clock is where it was.
         """
         cursor = (since_ms, 0)
         while True:
@@ -163,7 +165,7 @@ class Clockwork:
                 entry.done = partial(self._receipts.written, changes)
                 self._journal.append(entry)
             if len(page) < _PAGE:
-                return max(since_ms, until_ms)
+                return until_ms
             cursor = (page[-1].expires_at, page[-1].id)
 
     async def _ask(self, messages: list[Message]) -> None:
