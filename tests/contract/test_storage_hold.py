@@ -59,9 +59,11 @@ async def test_one_at_a_time(database: Database, other: Database) -> None:
 
 async def test_what_was_lost_is_taken_again(database: Database, other: Database) -> None:
     assert await database.take_hold()
+    assert not database.is_away
     await end_holds(other)
     assert await database.take_hold()
     assert not await other.take_hold()
+    assert other.is_away
 
 
 async def test_a_session_that_only_the_server_believes_in(

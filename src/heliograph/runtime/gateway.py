@@ -142,10 +142,10 @@ class Runtime:
 
     def health(self) -> dict[str, Any]:
         """What /health shows."""
-        journal = self.base.journal
+        is_down = self.base.journal.is_down or self.database.is_away
         return compose_health(
             {
-                "journal": lambda: "the database can not be written" if journal.is_down else "",
+                "journal": lambda: "the database can not be written" if is_down else "",
                 "connectors": self._upstreams.trouble,
             }
         )

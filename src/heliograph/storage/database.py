@@ -120,6 +120,11 @@ class Database:
             self._hold = PostgresqlHold(self.url)
         return await self._hold.take()
 
+    @property
+    def is_away(self) -> bool:
+        """True while a database that is held does not answer; told by the last `take_hold`."""
+        return self._hold is not None and not self._hold.is_taken
+
     async def check(self) -> None:
         """Raises when the database does not answer."""
         async with self.read() as connection:

@@ -53,6 +53,11 @@ class PostgresqlHold:
                 self._drop()
                 raise StorageDown(f"the database can not be reached: {error}") from error
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether the last look found the database here, and this server's."""
+        return self._is_taken
+
     async def close(self) -> None:
         """Lets go."""
         if self._connection is not None:
