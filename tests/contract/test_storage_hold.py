@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 from tests.harness.gateway import Gateway, wait_for
 
-from heliograph.storage.database import Database
+from heliograph.storage.database import Database, DatabaseAway
 from heliograph.storage.journal import StorageDown
 from heliograph.storage.postgresql_hold import PostgresqlHold
 
@@ -99,6 +99,26 @@ async def test_a_database_that_is_away(database: Database) -> None:
     with pytest.raises(StorageDown, match="can not be reached"):
         await hold.take()
     await hold.close()
+    away = Database(address.render_as_string(hide_password=False))
+    for connect in (away.read, away.write, away.snapshot):
+        with pytest.raises(DatabaseAway, match="nowhere"):
+            async with connect():
+                pass
+    await away.close()
+
+
+async def test_a_read_that_is_cut(database: Database, other: Database) -> None:
+    async def read() -> None:
+        async with database.read() as connection:
+            pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+            async with other.read() as killer:
+                await killer.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+            await connection.execute(text("SELECT pg_sleep(30)"))
+
+    with pytest.raises(DatabaseAway):
+        await read()
+    async with database.read() as connection:
+        assert await connection.scalar(text("SELECT 1")) == 1
 
 
 def test_a_server_that_lost_its_database_to_another_one_ends(

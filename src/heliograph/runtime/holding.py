@@ -30,10 +30,15 @@ class AlreadyRunning(StartFailed):
 
 
 async def hold_database(database: Database) -> None:
-    """As `hold_folder`, for a database. Raises AlreadyRunning, StorageDown."""
+    """As `hold_folder`, for a database. Raises AlreadyRunning, or another OSError when the database
+    can not be reached."""
     for _ in range(_HOLD_TRIES):
-        if await database.take_hold():
-            return
+        try:
+            if await database.take_hold():
+                return
+        except StorageDown as down:
+            cause = down.__cause__
+            raise (cause if isinstance(cause, OSError) else ConnectionError(str(cause))) from down
         await asyncio.sleep(_HOLD_PAUSE_S)  # one that was killed is let go in a moment
     await database.close()
     raise AlreadyRunning("another heliograph serves from this database; stop it first")
@@ -46,14 +51,20 @@ async def keep_database(
 
     `on_loss` is called once when another server has taken it, after a time in which it was away.
     """
+    is_away = False
     while not stop.is_set():
         try:
             if not await database.take_hold():
                 _log.error("another heliograph serves from this database now: this one ends")
                 on_loss()
                 return
-        except StorageDown:
-            pass  # it is away: the journal says so, and waits
+            if is_away:
+                _log.warning("the database is back")
+            is_away = False
+        except StorageDown as error:
+            if not is_away:
+                _log.error("the database is away", reason=str(error))
+            is_away = True
         except Exception:
             _log.exception("it can not be told whose the database is")
         with contextlib.suppress(TimeoutError):

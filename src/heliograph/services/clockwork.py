@@ -99,6 +99,8 @@ class Clockwork:
                 result = work()
                 if asyncio.iscoroutine(result):
                     await result
+            except ConnectionError:  # the database is away, which is in the log
+                await asyncio.sleep(1)
             except Exception:
                 _log.exception("clockwork failed")
                 await asyncio.sleep(1)

@@ -7,12 +7,14 @@ IMMEDIATE), so that a read before a write in the same transaction is never stale
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from heliograph.storage.journal import BatchWriter
@@ -21,7 +23,7 @@ from heliograph.storage.sqlite_settings import prepare_sqlite
 if TYPE_CHECKING:
     from heliograph.storage.postgresql_hold import PostgresqlHold
 
-__all__ = ["Database", "make_folder", "sqlite_url"]
+__all__ = ["Database", "DatabaseAway", "make_folder", "sqlite_url"]
 
 
 def sqlite_url(data_dir: Path) -> str:
@@ -37,6 +39,11 @@ def make_folder(data_dir: Path) -> None:
 
 
 _CONNECTIONS = 8
+
+
+class DatabaseAway(ConnectionError):
+    """PostgreSQL can not be reached. A ConnectionError, so that those who know nothing of storage
+    can tell it from a mistake in the program: nothing has happened, another time it will."""
 
 
 class Database:
@@ -82,14 +89,19 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for SELECTs."""
-        async with self._reader.connect() as connection:
-            yield connection
+        """A connection for SELECTs. Raises DatabaseAway, from within the block too."""
+        async with self._connect(self._reader) as connection:
+            try:
+                yield connection
+            except DBAPIError as error:
+                if error.connection_invalidated and not self.is_sqlite:
+                    raise DatabaseAway(str(error.orig)) from error
+                raise
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
-        """A connection whose SELECTs all see the same moment."""
-        async with self._reader.connect() as connection:
+        """A connection whose SELECTs all see the same moment. Raises DatabaseAway."""
+        async with self._connect(self._reader) as connection:
             begin = "BEGIN" if self.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
             await connection.exec_driver_sql(begin)
             try:
@@ -99,10 +111,23 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A connection in a transaction: committed after the block, rolled back on errors."""
-        async with self._engine.begin() as connection:
+        """A connection in a transaction: committed after the block, rolled back on errors. Raises
+        DatabaseAway when it could not begin; what is lost later may have been committed."""
+        async with self._connect(self._engine) as connection, connection.begin():
             if self.is_sqlite:
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
+    @asynccontextmanager
+    async def _connect(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(engine.connect())
+            except Exception as error:
+                if self.is_sqlite or isinstance(error, PoolTimeout):
+                    raise
+                reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                raise DatabaseAway(reason) from error
             yield connection
 
     async def take_hold(self) -> bool:
