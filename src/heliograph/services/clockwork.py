@@ -84,6 +84,7 @@ class Clockwork:
         self._tasks = [
             asyncio.create_task(self._run(_TICK_S, self._quick), name="clockwork quick"),
             asyncio.create_task(self._run(_SLOW_TICK_S, self._slow), name="clockwork slow"),
+            asyncio.create_task(self._run(_SLOW_TICK_S, self._late), name="clockwork late"),
         ]
 
     async def stop(self) -> None:
@@ -114,9 +115,13 @@ class Clockwork:
         while await self._release(now_ms):
             pass
         self._swept_waiting = await self._sweep(self._swept_waiting, now_ms, self._end_waiting)
+
+    async def _late(self) -> None:
+        """Apart from the rest: an upstream may take its time to answer for thousands of messages,
+        and nobody else's message waits for that."""
         self._swept_submitted = await self._sweep(
             self._swept_submitted,
-            now_ms - self._receipt_wait_ms,
+            self._clock() - self._receipt_wait_ms,
             self._end_submitted,
             asks=True,
         )

@@ -1,11 +1,15 @@
-"""A clock that jumps: what waits is ended in its time all the same."""
+"""What happens because time passes: with a clock that jumps, and beside a slow operator."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.unit.services.rig import PuppetConnector, open_rig
 
+from heliograph.connectors.base import ReceiptReport
+from heliograph.domain.messages import Part
 from heliograph.runtime import now_ms
 
 DAY_MS = 86_400_000
@@ -26,3 +30,29 @@ async def test_a_clock_that_was_a_day_ahead_for_a_moment(tmp_path: Path) -> None
         sent = await rig.send()
         await rig.reach(sent.client_ref, 3)
         assert (await rig.audit()).is_exact
+
+
+class SilentConnector(PuppetConnector):
+    """Is asked about messages without receipts, and keeps the gateway waiting."""
+
+    def __init__(self, id: int) -> None:
+        super().__init__(id)
+        self.may_answer = asyncio.Event()
+
+    async def query(self, parts: Sequence[Part]) -> dict[int, ReceiptReport | None]:
+        self.asked += [p.id for p in parts]
+        await self.may_answer.wait()
+        return {}
+
+
+async def test_nobody_waits_for_an_operator_that_does_not_answer(tmp_path: Path) -> None:
+    lives = ("sending.validity_hours=0.0002", "sending.receipt_wait_hours=0.0002")
+    async with open_rig(tmp_path, *lives) as rig:
+        silent = SilentConnector(0)
+        await rig.attach(silent)
+        lost = await rig.send(text="no receipt")
+        await rig.until(lambda: silent.asked)
+        await rig.send(text="in a moment", due_at=now_ms() + 1_000, valid_ms=60_000)
+        await rig.until(lambda: "in a moment" in silent.texts)
+        silent.may_answer.set()
+        await rig.reach(lost.client_ref, 3)
