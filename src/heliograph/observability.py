@@ -66,14 +66,16 @@ def mask(text: str) -> str:
     return _PHONE.sub(r"\1***\2", text)
 
 
-# Libraries whose notes about themselves say nothing to an operator.
-_CHATTY = ("alembic",)
+# Every logger of the program's own stands below this one. Libraries speak of themselves, and below
+# a warning they say what nobody asked for: the driver of SQLite, every statement with its values.
+_OURS = "heliograph"
 
 
 def set_up_logging(level: str, format: str, stream: TextIO | None = None) -> None:
     """Sends structlog and the standard library's loggers to one stream (standard error).
 
-    `level` and `format` as in the settings `log.level` and `log.format`.
+    `level` and `format` as in the settings `log.level` and `log.format`. Of libraries nothing
+    below a warning is written.
     """
     out = sys.stderr if stream is None else stream
     is_json = format == "json" or (format == "auto" and not out.isatty())
@@ -100,9 +102,9 @@ def set_up_logging(level: str, format: str, stream: TextIO | None = None) -> Non
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+    ours = logging.getLogger(_OURS)
+    ours.setLevel(level.upper())
+    root.setLevel(max(ours.level, logging.WARNING))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select, text
+from structlog.testing import capture_logs
 from tests.contract.rows import NOW, Books, answer, answers, claim, claims, final, finals, ids_of
 
 from heliograph.domain.messages import MessageState, part_id
@@ -410,14 +411,22 @@ async def test_while_the_database_is_away(
     [message] = ids_of(await books.journal.write(books.submission(account, price=100)))
     writer.fault = "away"
     ended = asyncio.ensure_future(books.journal.write(finals(final(message, 100))))
-    for _ in range(3):
-        with pytest.raises(StorageDown):
-            await books.journal.write(books.submission(account, price=100))
+    with capture_logs() as away:
+        for _ in range(3):
+            with pytest.raises(StorageDown):
+                await books.journal.write(books.submission(account, price=100))
     assert books.journal.is_down
     assert not ended.done()
     writer.fault = ""
-    assert (await ended).finished == [message]
+    with capture_logs() as back:
+        assert (await ended).finished == [message]
     assert not books.journal.is_down
+    # Whoever is called at night finds both moments, and the reason, and each of them once.
+    assert [line["event"] for line in [*away, *back]] == [
+        "the database can not be written: nothing is accepted",
+        "the database can be written again",
+    ]
+    assert away[0]["reason"] == "away"
     assert (await books.audit()).is_exact
     await books.close()
 

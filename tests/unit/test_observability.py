@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 import structlog
 from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from heliograph.domain.messages import MessageState
 from heliograph.domain.refusals import Refusal
 from heliograph.observability import Metrics, compose_health, mask, set_up_logging
+from heliograph.storage.database import Database, sqlite_url
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 
@@ -22,11 +25,13 @@ PAGE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
     root = logging.getLogger()
-    before, level = root.handlers[:], root.level
+    ours = logging.getLogger("heliograph")
+    before, level, our_level = root.handlers[:], root.level, ours.level
     stream = io.StringIO()
     yield stream
     root.handlers[:] = before
     root.setLevel(level)
+    ours.setLevel(our_level)
     structlog.reset_defaults()
 
 
@@ -62,7 +67,7 @@ def test_masking(text: str, expected: str | None) -> None:
 
 def test_secrets_and_numbers_never_reach_the_log(log: io.StringIO) -> None:
     set_up_logging("info", "json", log)
-    structlog.get_logger("test").info(
+    structlog.get_logger("heliograph.test").info(
         "sent to 79991239999",
         psw="hunter2",
         apikey="hunter2",
@@ -95,12 +100,28 @@ def test_the_standard_library_s_loggers_are_masked_too(log: io.StringIO) -> None
     assert line["level"] == "warning"
 
 
+async def test_the_driver_tells_no_statement_at_any_level(log: io.StringIO, tmp_path: Path) -> None:
+    set_up_logging("debug", "json", log)
+    database = Database(sqlite_url(tmp_path))
+    values = {"text": "hello" + " secret"}  # a traceback shows lines of the program, this one too
+    async with database.read() as connection:
+        await connection.execute(text("SELECT :text"), values)
+        with pytest.raises(DBAPIError) as failed:
+            await connection.execute(text("SELECT :text FROM nowhere"), values)
+    await database.close()
+    structlog.get_logger("heliograph.test").debug("ours")
+    structlog.get_logger("heliograph.test").error("failed", exc_info=failed.value)
+    assert [line["event"] for line in lines(log)] == ["ours", "failed"]
+    assert "nowhere" in log.getvalue()
+    assert "hello secret" not in log.getvalue()
+
+
 def test_tracebacks_are_masked(log: io.StringIO) -> None:
     set_up_logging("info", "json", log)
     try:
         raise ValueError("bad number 79991239999")
     except ValueError:
-        structlog.get_logger("test").exception("it failed")
+        structlog.get_logger("heliograph.test").exception("it failed")
     (line,) = lines(log)
     assert "ValueError" in str(line["exception"])
     assert "79991239999" not in log.getvalue()
@@ -108,8 +129,8 @@ def test_tracebacks_are_masked(log: io.StringIO) -> None:
 
 def test_levels_and_the_form_for_people(log: io.StringIO) -> None:
     set_up_logging("warning", "console", log)
-    structlog.get_logger("test").info("quiet")
-    structlog.get_logger("test").warning("loud", phone="79991239999")
+    structlog.get_logger("heliograph.test").info("quiet")
+    structlog.get_logger("heliograph.test").warning("loud", phone="79991239999")
     assert "quiet" not in log.getvalue()
     assert "loud" in log.getvalue()
     assert "7999***9999" in log.getvalue()

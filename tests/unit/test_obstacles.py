@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from heliograph.gateways.http.certificates import Certificate, TlsFiles
-from heliograph.runtime.gateway import AlreadyRunning
+from heliograph.runtime import AlreadyRunning
 from heliograph.runtime.obstacles import StartFailed, naming
+from heliograph.storage.database import make_folder
 
 
 def test_a_port_in_use() -> None:
@@ -49,3 +50,10 @@ def test_a_failure_that_says_it_all_stays_as_it_is() -> None:
     with pytest.raises(AlreadyRunning) as failed, naming("server.data_dir", "x"):
         raise AlreadyRunning("another one")
     assert str(failed.value) == "another one"
+
+
+def test_a_new_data_folder_is_closed_to_others(tmp_path: Path) -> None:
+    folder = tmp_path / "some" / "where"
+    make_folder(folder)
+    make_folder(folder)
+    assert folder.stat().st_mode & 0o777 == 0o700

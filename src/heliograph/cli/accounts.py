@@ -281,6 +281,8 @@ def change(
     others = (password, plan, credit_limit)
     if not values and not settings and all(each is None for each in others):
         raise click.UsageError("nothing to change: give an option")
+    if password == "":  # as of a variable of the shell that was not set
+        raise click.UsageError("--password is empty: that would let everybody in")
 
     async def store(database: Database) -> None:
         if plan is not None:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from heliograph.cli.output import ExitCode, Failure
 from heliograph.config import Config
 from heliograph.storage.accounts import LoginTaken, NoSuchAccount
-from heliograph.storage.database import Database, sqlite_url
+from heliograph.storage.database import Database, make_folder, sqlite_url
 from heliograph.storage.ledger import NotCovered
 from heliograph.storage.migration import HEAD, SchemaUnknown, read_revision, upgrade
 from heliograph.storage.routing import ConnectorExists, NoSuchConnector
@@ -72,7 +72,7 @@ async def open_database(config: Config, *, creates: bool) -> Database:
                 ExitCode.STORAGE,
             )
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         except OSError as error:
             raise unreachable(config, error) from None
     database = Database(config.database.url or sqlite_url(folder))

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import json
-import os
 from collections.abc import Callable, Coroutine
-from pathlib import Path
+from functools import partial
 from typing import IO, Any
 
 from heliograph.config import Config
@@ -20,7 +18,8 @@ from heliograph.observability import Metrics, compose_health
 from heliograph.runtime.doors import Doors
 from heliograph.runtime.engine import Engine, build_engine
 from heliograph.runtime.foundation import Foundation, lay_foundation, now_ms
-from heliograph.runtime.obstacles import StartFailed, naming
+from heliograph.runtime.holding import AlreadyRunning, hold_database, hold_folder, keep_database
+from heliograph.runtime.obstacles import naming
 from heliograph.runtime.services import Services, build_services
 from heliograph.runtime.upstreams import Upstreams
 from heliograph.services.administration import ensure_first_account
@@ -28,21 +27,14 @@ from heliograph.services.directory import Directory
 from heliograph.services.dispatch import Dispatch
 from heliograph.services.leftovers import Leftovers
 from heliograph.services.retention import Retention
-from heliograph.storage.database import Database, sqlite_url
+from heliograph.storage.database import Database, make_folder, sqlite_url
 from heliograph.storage.migration import upgrade
 
 __all__ = ["AlreadyRunning", "Runtime", "Welcome"]
 
-_HOLD_TRIES = 20
-_HOLD_PAUSE_S = 0.5
-
 # Makes what a new installation shows once, of the first account's password and the HTTP port.
 Welcome = Callable[[str, int | None], str]
 Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
-
-
-class AlreadyRunning(StartFailed):
-    """Another server works in this data folder."""
 
 
 class Runtime:
@@ -59,12 +51,15 @@ class Runtime:
         *,
         announce: Callable[[str], None] = print,
         welcome: Welcome = lambda password, _port: f"first start: password {password}",
+        on_loss: Callable[[], None] = lambda: None,
     ) -> None:
-        """`announce` shows a line to the person who started the program."""
+        """`announce` shows a line to the person who started the program. `on_loss` is called when
+        another server has taken the database: then this one is to be stopped."""
         self.config = config
         self.metrics = Metrics()
         self._announce = announce
         self._welcome = welcome
+        self._on_loss = on_loss
         self._lock: IO[str] | None = None
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -90,12 +85,12 @@ class Runtime:
         config = self.config
         data_dir = config.server.data_dir
         with naming("server.data_dir", str(data_dir)):
-            data_dir.mkdir(parents=True, exist_ok=True)
-            self._lock = await _lock_folder(data_dir)
+            make_folder(data_dir)
+            self._lock = await hold_folder(data_dir)
         database = Database(config.database.url or sqlite_url(data_dir))
         with naming("database.url", database.url.set(query={}).render_as_string()):
+            await hold_database(database)
             await upgrade(database)
-            await _hold(database)
         password = await ensure_first_account(database, now_ms=now_ms())
         self.base = await lay_foundation(config, database, self.metrics, hold=self._lock.fileno())
         self.engine = build_engine(self.base)
@@ -147,10 +142,10 @@ class Runtime:
 
     def health(self) -> dict[str, Any]:
         """What /health shows."""
-        journal = self.base.journal
+        is_down = self.base.journal.is_down or self.database.is_away
         return compose_health(
             {
-                "journal": lambda: "the database can not be written" if journal.is_down else "",
+                "journal": lambda: "the database can not be written" if is_down else "",
                 "connectors": self._upstreams.trouble,
             }
         )
@@ -160,6 +155,7 @@ class Runtime:
         retention = Retention(database=self.database, directory=self.directory, clock=now_ms)
         leftovers = Leftovers(database=self.database, clock=now_ms)
         upkeep: dict[str, Work] = {
+            "hold": partial(keep_database, self.database, on_loss=self._on_loss),
             "directory": self.directory.run,
             "registers": self.services.registers.run,
             "request log": self.services.request_log.run,
@@ -188,49 +184,3 @@ class Runtime:
         if (binds := self.doors.count_smpp_binds()) is not None:
             self.metrics.set_smpp_binds(binds)
         return self.metrics.render()
-
-
-async def _hold(database: Database) -> None:
-    """As the lock of the folder, for a database that other machines can reach too."""
-    for _ in range(_HOLD_TRIES):
-        if await database.take_hold():
-            return
-        await asyncio.sleep(_HOLD_PAUSE_S)  # one that was killed is let go in a moment
-    await database.close()
-    raise AlreadyRunning("another heliograph serves from this database; stop it first")
-
-
-async def _lock_folder(data_dir: Path) -> IO[str]:
-    """Holds the data folder: two servers on one SQLite file would both claim its parts.
-
-    A server that was killed leaves a writer that finishes its last transaction: that is waited for.
-    """
-    handle = (data_dir / "lock").open("a+")
-    for _ in range(_HOLD_TRIES):
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            handle.seek(0)
-            if _is_alive(handle.read()):
-                break
-            await asyncio.sleep(_HOLD_PAUSE_S)
-            continue
-        handle.truncate(0)
-        handle.write(str(os.getpid()))
-        handle.flush()
-        return handle
-    handle.close()
-    raise AlreadyRunning(
-        f"another heliograph serves from {data_dir}; stop it or choose another --data"
-    )
-
-
-def _is_alive(pid: str) -> bool:
-    """Whether the process that wrote its number into the lock is there."""
-    try:
-        os.kill(int(pid), 0)
-    except (ValueError, ProcessLookupError):
-        return False
-    except PermissionError:
-        return True
-    return True

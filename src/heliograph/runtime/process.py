@@ -26,13 +26,15 @@ _GC_THRESHOLDS = (100_000, 50, 100)
 
 
 async def serve(config: Config, announce: Callable[[str], None], welcome: Welcome) -> int:
-    """Runs a gateway until SIGINT or SIGTERM; a second signal ends at once. Returns the exit code.
+    """Runs a gateway until SIGINT or SIGTERM, or until another server has taken the database; a
+    second signal ends at once. Returns the exit code.
     Raises OSError when it could not start."""
     give_back_large_blocks()
     set_up_logging(config.log.level, config.log.format)
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.set_threshold(*_GC_THRESHOLDS)
     stopping = asyncio.Event()
+    code = 0
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -40,9 +42,14 @@ async def serve(config: Config, announce: Callable[[str], None], welcome: Welcom
             os._exit(1)
         stopping.set()
 
+    def end() -> None:
+        nonlocal code
+        code = 1
+        stopping.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)
-    runtime = Runtime(config, announce=announce, welcome=welcome)
+    runtime = Runtime(config, announce=announce, welcome=welcome, on_loss=end)
     try:
         await runtime.start()
     except StorageDown as error:
@@ -50,4 +57,4 @@ async def serve(config: Config, announce: Callable[[str], None], welcome: Welcom
     await stopping.wait()
     announce("stopping: what has begun is finished first; a second signal ends at once")
     await runtime.stop()
-    return 0
+    return code

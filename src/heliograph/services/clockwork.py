@@ -84,6 +84,7 @@ class Clockwork:
         self._tasks = [
             asyncio.create_task(self._run(_TICK_S, self._quick), name="clockwork quick"),
             asyncio.create_task(self._run(_SLOW_TICK_S, self._slow), name="clockwork slow"),
+            asyncio.create_task(self._run(_SLOW_TICK_S, self._late), name="clockwork late"),
         ]
 
     async def stop(self) -> None:
@@ -99,6 +100,8 @@ class Clockwork:
                 result = work()
                 if asyncio.iscoroutine(result):
                     await result
+            except ConnectionError:  # the database is away, which is in the log
+                await asyncio.sleep(1)
             except Exception:
                 _log.exception("clockwork failed")
                 await asyncio.sleep(1)
@@ -112,9 +115,13 @@ class Clockwork:
         while await self._release(now_ms):
             pass
         self._swept_waiting = await self._sweep(self._swept_waiting, now_ms, self._end_waiting)
+
+    async def _late(self) -> None:
+        """Apart from the rest: an upstream may take its time to answer for thousands of messages,
+        and nobody else's message waits for that."""
         self._swept_submitted = await self._sweep(
             self._swept_submitted,
-            now_ms - self._receipt_wait_ms,
+            self._clock() - self._receipt_wait_ms,
             self._end_submitted,
             asks=True,
         )
@@ -144,7 +151,9 @@ class Clockwork:
     ) -> int:
         """Looks at open messages whose life ended in (since, until]; returns how far it came.
 
-        `asks`: their upstreams are asked once more before they are ended.
+        `asks`: their upstreams are asked once more before they are ended. A clock that was set back
+        takes the mark with it: otherwise nobody would look at what is accepted from now on until
+        the clock is where it was.
         """
         cursor = (since_ms, 0)
         while True:
@@ -163,7 +172,7 @@ class Clockwork:
                 entry.done = partial(self._receipts.written, changes)
                 self._journal.append(entry)
             if len(page) < _PAGE:
-                return max(since_ms, until_ms)
+                return until_ms
             cursor = (page[-1].expires_at, page[-1].id)
 
     async def _ask(self, messages: list[Message]) -> None:

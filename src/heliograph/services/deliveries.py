@@ -305,6 +305,8 @@ class Deliveries:
                     continue
                 try:
                     await self._read_page(lane)
+                except ConnectionError:
+                    pass  # the database is away, which is in the log
                 except Exception:
                     _log.exception("deliveries were not read back", account_id=account_id)
                     self._wanted[account_id] = None
@@ -356,6 +358,8 @@ class Deliveries:
             if ticks % _STALE_TICKS == 1:
                 try:
                     await self._give_up_stale(now_ms)
+                except ConnectionError:
+                    pass  # the database is away, which is in the log
                 except Exception:
                     _log.exception("old deliveries were not looked through")
 

@@ -7,18 +7,23 @@ IMMEDIATE), so that a read before a write in the same transaction is never stale
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import event, func, select, text
+from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from heliograph.storage.journal import BatchWriter
 from heliograph.storage.sqlite_settings import prepare_sqlite
 
-__all__ = ["Database", "sqlite_url"]
+if TYPE_CHECKING:
+    from heliograph.storage.postgresql_hold import PostgresqlHold
+
+__all__ = ["Database", "DatabaseAway", "make_folder", "sqlite_url"]
 
 
 def sqlite_url(data_dir: Path) -> str:
@@ -26,9 +31,19 @@ def sqlite_url(data_dir: Path) -> str:
     return f"sqlite+aiosqlite:///{data_dir / 'heliograph.db'}"
 
 
+def make_folder(data_dir: Path) -> None:
+    """Makes a data folder that is not there yet, closed to other users of the machine: texts,
+    numbers and hashes of passwords are in it. Raises OSError."""
+    data_dir.parent.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, exist_ok=True)
+
+
 _CONNECTIONS = 8
-# Any number that nothing else in the database uses: "heliogra" in octets.
-_HOLD_KEY = int.from_bytes(b"heliogra", "big") >> 1
+
+
+class DatabaseAway(ConnectionError):
+    """PostgreSQL can not be reached. A ConnectionError, so that those who know nothing of storage
+    can tell it from a mistake in the program: nothing has happened, another time it will."""
 
 
 class Database:
@@ -47,9 +62,14 @@ class Database:
             raise ValueError(
                 "database.url names no file: SQLite needs one, sqlite+aiosqlite:////path"
             )
-        self._hold: AsyncConnection | None = None
+        self._hold: PostgresqlHold | None = None
+        # Errors reach the log, with the statement: the values in it are texts and numbers.
         self._engine: AsyncEngine = create_async_engine(
-            self.url, pool_size=_CONNECTIONS, max_overflow=0, **self._options()
+            self.url,
+            pool_size=_CONNECTIONS,
+            max_overflow=0,
+            hide_parameters=True,
+            **self._options(),
         )
         self._reader = self._engine
         if self.is_sqlite:
@@ -69,14 +89,19 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for SELECTs."""
-        async with self._reader.connect() as connection:
-            yield connection
+        """A connection for SELECTs. Raises DatabaseAway, from within the block too."""
+        async with self._connect(self._reader) as connection:
+            try:
+                yield connection
+            except DBAPIError as error:
+                if error.connection_invalidated and not self.is_sqlite:
+                    raise DatabaseAway(str(error.orig)) from error
+                raise
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
-        """A connection whose SELECTs all see the same moment."""
-        async with self._reader.connect() as connection:
+        """A connection whose SELECTs all see the same moment. Raises DatabaseAway."""
+        async with self._connect(self._reader) as connection:
             begin = "BEGIN" if self.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
             await connection.exec_driver_sql(begin)
             try:
@@ -86,23 +111,44 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
-        """A connection in a transaction: committed after the block, rolled back on errors."""
-        async with self._engine.begin() as connection:
+        """A connection in a transaction: committed after the block, rolled back on errors. Raises
+        DatabaseAway when it could not begin; what is lost later may have been committed."""
+        async with self._connect(self._engine) as connection, connection.begin():
             if self.is_sqlite:
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+
+    @asynccontextmanager
+    async def _connect(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(engine.connect())
+            except Exception as error:
+                if self.is_sqlite or isinstance(error, PoolTimeout):
+                    raise
+                reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                raise DatabaseAway(reason) from error
             yield connection
 
     async def take_hold(self) -> bool:
         """Keeps other servers off a PostgreSQL database until `close`; False: one has it already.
 
-        On SQLite there is nothing to do: the data folder itself is held.
+        The hold ends with its connection, so this is called again and again: it takes what was lost
+        and nobody has. Raises StorageDown. On SQLite there is nothing to do: the data folder itself
+        is held.
         """
         if self.is_sqlite:
             return True
         if self._hold is None:
-            self._hold = await self._reader.connect()
-        taken = await self._hold.scalar(select(func.pg_try_advisory_lock(_HOLD_KEY)))
-        return bool(taken)
+            from heliograph.storage.postgresql_hold import PostgresqlHold
+
+            self._hold = PostgresqlHold(self.url)
+        return await self._hold.take()
+
+    @property
+    def is_away(self) -> bool:
+        """True while a database that is held does not answer; told by the last `take_hold`."""
+        return self._hold is not None and not self._hold.is_taken
 
     async def check(self) -> None:
         """Raises when the database does not answer."""
@@ -117,7 +163,7 @@ class Database:
             return SqliteWriter(self.url.database or "", keep_open=keep_open)
         from heliograph.storage.postgresql_writer import PostgresqlWriter
 
-        return PostgresqlWriter(self.url)
+        return PostgresqlWriter(self.url, holds=self.take_hold if self._hold else None)
 
     async def close(self) -> None:
         """Closes the pool."""

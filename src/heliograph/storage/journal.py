@@ -21,6 +21,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+import structlog
+
 from heliograph.storage.batch import BulkRows, Entry, Rows
 from heliograph.storage.statements import CLAIM_PARTS, REQUEUE_PARTS, RESPOND_PARTS
 
@@ -34,6 +36,8 @@ _RETRY_S = 0.5
 # So many entries of one turn of the loop begin a transaction before the turn ends, when none is
 # under way: the disk works while the rest of the turn is planned.
 _EAGER_ENTRIES = 16
+
+_log = structlog.get_logger(__name__)
 
 
 class StorageDown(Exception):
@@ -244,7 +248,8 @@ class Journal:
                 if self._observe is not None:
                     elapsed = time.perf_counter() - begun.started
                     self._observe(sum(e.size for e in piece), elapsed)
-            self.is_down = False
+            if self.is_down:
+                self._note_state(None)
             if not pieces:
                 written = piece
                 break
@@ -268,7 +273,7 @@ class Journal:
     async def _await_outcome(self, down: StorageDown) -> bool:
         """Whether the transaction that met `down` is on disk; waits until that can be told."""
         while down.outcome is not None:
-            self.is_down = True
+            self._note_state(down)
             try:
                 return await down.outcome()
             except StorageDown:
@@ -282,13 +287,21 @@ class Journal:
         self, batch: list[Entry], down: StorageDown, *, is_down: bool = True
     ) -> None:
         """Keeps what must be written at the front of the queue, refuses the rest, waits a bit."""
-        self.is_down = is_down
+        self._note_state(down if is_down else None)
         self._waiting[:0] = batch
         self._waiting_rows += sum(entry.size for entry in batch)
         if is_down or self._is_closing:
             self._refuse_waiting(down)
         if not self._is_closing:
             await asyncio.sleep(_RETRY_S)
+
+    def _note_state(self, down: StorageDown | None) -> None:
+        """`down`: why nothing can be written; None: it can. The log has each change once."""
+        if down is not None and not self.is_down:
+            _log.error("the database can not be written: nothing is accepted", reason=str(down))
+        elif down is None and self.is_down:
+            _log.warning("the database can be written again")
+        self.is_down = down is not None
 
     def _refuse_waiting(self, down: StorageDown) -> None:
         refused = self._waiting

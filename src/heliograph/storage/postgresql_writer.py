@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from heliograph.storage.bulk import Bulk, transpose
 from heliograph.storage.journal import StorageDown
 from heliograph.storage.statements import FINISH_MESSAGES, HOT
 
-__all__ = ["PostgresqlWriter"]
+__all__ = ["GONE", "PostgresqlWriter", "address_of", "end_session"]
 
 # Locks are taken in the order of ids, so that two nodes never wait for each other in a circle.
 _FIXED = {
@@ -51,6 +51,8 @@ _SETTINGS = {
     "enable_mergejoin": "off",
 }
 _PARAMETER = re.compile(r"\$(\d+)")
+# What the driver raises when the server is away; the last one when its farewell was not read yet.
+GONE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 _COLLISIONS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _TRIES = 5
 _CONNECT_S = 10.0
@@ -65,17 +67,18 @@ _END_PAUSE_S = 0.05
 class PostgresqlWriter:
     """A BatchWriter on one PostgreSQL connection."""
 
-    def __init__(self, url: URL) -> None:
-        """`url`: a SQLAlchemy address; its `ssl` parameter is what libpq calls `sslmode`."""
-        query = {("sslmode" if key == "ssl" else key): value for key, value in url.query.items()}
-        self._dsn = url.set(drivername="postgresql", query=query).render_as_string(
-            hide_password=False
-        )
+    def __init__(self, url: URL, *, holds: Callable[[], Awaitable[bool]] | None = None) -> None:
+        """`url`: a SQLAlchemy address. `holds()`: whether the database is this server's; asked
+        for every connection. None: nobody else writes what it writes."""
+        self._dsn = address_of(url)
+        self._holds = holds
         self._connection: Any = None
         self._session = ""
 
     async def open(self) -> None:
-        """Connects. Raises StorageDown."""
+        """Connects. Raises StorageDown, also when another server has taken the database."""
+        if self._holds is not None and not await self._holds():
+            raise StorageDown("another heliograph serves from this database")
         session = f"heliograph-journal-{secrets.token_hex(8)}"
         try:
             connection = await asyncpg.connect(
@@ -84,8 +87,8 @@ class PostgresqlWriter:
                 timeout=_CONNECT_S,
                 command_timeout=_STATEMENT_S,
             )
-            await _end_session(connection, self._session)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            await end_session(connection, self._session)
+        except GONE as error:
             raise StorageDown(f"the database can not be reached: {error}") from error
         self._connection, self._session = connection, session
 
@@ -220,7 +223,16 @@ def _join(statements: tuple[Bulk | str, ...]) -> str:
     return f"WITH {named} {last}"
 
 
-async def _end_session(connection: Any, session: str) -> None:
+def address_of(url: URL) -> str:
+    """A SQLAlchemy address as asyncpg reads it; its `ssl` is what libpq calls `sslmode`."""
+    query = {("sslmode" if key == "ssl" else key): value for key, value in url.query.items()}
+    address: str = url.set(drivername="postgresql", query=query).render_as_string(
+        hide_password=False
+    )
+    return address
+
+
+async def end_session(connection: Any, session: str) -> None:
     """Ends a lost session: on the server it may still hold locks, or be about to commit."""
     if not session:
         return

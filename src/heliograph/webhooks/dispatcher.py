@@ -324,6 +324,8 @@ class WebhookDispatcher:
         while not self._is_stopping:
             try:
                 await self._survey()
+            except ConnectionError:
+                pass  # the database is away, which is in the log
             except Exception:
                 _log.exception("the outbox could not be looked through")
             self._wants_read.set()
@@ -356,6 +358,8 @@ class WebhookDispatcher:
                     continue
                 try:
                     await self._read_page(lane)
+                except ConnectionError:
+                    pass  # the database is away, which is in the log
                 except Exception:
                     _log.exception("callbacks were not read back", account_id=lane.account_id)
                     await self._pause(_TICK_S)

@@ -37,6 +37,13 @@ def test_the_operator_may_choose_a_weak_password_and_is_told(run: Ask) -> None:
     assert done.stderr.startswith("Warning: the password is weak")
 
 
+def test_a_password_is_never_empty(run: Ask, ask: Ask) -> None:
+    """A variable of the shell that was not set must not open an account to everybody."""
+    assert "empty" in run("account", "set", "shop", "--password", "", code=2).stderr
+    made = ask("account", "create", "crm", "--password", "")
+    assert len(made["password"]) == 16
+
+
 def test_a_login_is_taken_once(run: Ask) -> None:
     done = run("account", "create", "shop", "--password", "Abcdefg1-", code=1)
     assert "taken" in done.stderr

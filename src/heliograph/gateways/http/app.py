@@ -29,7 +29,7 @@ from heliograph.gateways.http.contacts import mails, phones
 from heliograph.gateways.http.documents import documents
 from heliograph.gateways.http.envelopes import SoapEndpoint
 from heliograph.gateways.http.exchanges import PLAIN, Request, Respond, Work, header_block
-from heliograph.gateways.http.failures import log_failure
+from heliograph.gateways.http.failures import log_failure, refusal_for
 from heliograph.gateways.http.get import get
 from heliograph.gateways.http.info import get_mnp, info
 from heliograph.gateways.http.jobs import jobs
@@ -241,8 +241,7 @@ class HttpGateway:
             authentication = self._services.authentication
             account = await authenticate(authentication, parameters.fields, address)
         except Exception as error:
-            log_failure(script, error)
-            account = Refusal.SYSTEM_ERROR
+            account = refusal_for(script, error)
         work = self._run(script, parameters, fmt, account, tell)
         if work is not None:
             await work
@@ -277,8 +276,7 @@ class HttpGateway:
         try:
             work = SCRIPTS[script](call)
         except Exception as error:
-            log_failure(script, error)
-            call.tell(call.refuse(Refusal.SYSTEM_ERROR))
+            call.tell(call.refuse(refusal_for(script, error)))
             return None
         return None if work is None else _finish(call, work)
 
@@ -364,8 +362,7 @@ async def _finish(call: Call, work: Coroutine[Any, Any, Reply]) -> None:
     try:
         reply = await work
     except Exception as error:
-        log_failure(call.script, error)
-        reply = call.refuse(Refusal.SYSTEM_ERROR)
+        reply = call.refuse(refusal_for(call.script, error))
     call.tell(reply)
 
 

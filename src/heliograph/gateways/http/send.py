@@ -9,7 +9,7 @@ from typing import Any
 from heliograph.domain.refusals import Refusal
 from heliograph.domain.requests import Refused, SendRequest, Submitted
 from heliograph.gateways.http.calls import Call, Reply
-from heliograph.gateways.http.failures import log_failure
+from heliograph.gateways.http.failures import refusal_for
 from heliograph.gateways.http.send_reply import Wish, write_sent
 from heliograph.gateways.http.send_request import ParameterError, build_request, read_number
 from heliograph.protocols.forms.urlencoded import is_true
@@ -58,8 +58,7 @@ def _tell(call: Call, cost: int, outcome: Submitted | Refused) -> None:
     try:
         reply = _reply(call, cost, outcome)
     except Exception as error:
-        log_failure("send", error)
-        reply = call.refuse(Refusal.SYSTEM_ERROR)
+        reply = call.refuse(refusal_for("send", error))
     call.tell(reply)
 
 

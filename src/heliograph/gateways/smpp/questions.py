@@ -131,6 +131,8 @@ class Questions:
             pdu, account, now_ms, done = self._waiting.popleft()
             try:
                 answer = await self._answer(pdu, account, now_ms)
+            except ConnectionError:  # the database is away, which is in the log
+                answer = response_to(pdu, S.ESME_RSYSERR.value)
             except Exception:
                 _log.exception("a question failed unexpectedly")
                 answer = response_to(pdu, S.ESME_RSYSERR.value)
