@@ -8,6 +8,8 @@ written in the form that the rest of the request asks for.
 from __future__ import annotations
 
 import json
+import re
+from itertools import islice
 from math import isfinite
 from typing import Any
 
@@ -28,6 +30,11 @@ _FORM_TYPES = (b"", b"application/x-www-form-urlencoded", b"text/plain", b"appli
 # More values than any request may have recipients.
 _MAX_ELEMENTS = 200_000
 _BOM = b"\xef\xbb\xbf"
+# Members, arrays in arrays and objects, roughly: also those that only stand in somebody's text. A
+# body of nothing but these would hold the whole program up for a second, in one call of the decoder.
+_STRUCTURE = re.compile(rb'[\[,:]\s*+[\[{]|"\s*+:')
+# Larger numbers are nobody's id or phone; written out they may be three hundred digits long.
+_LARGEST_WRITTEN_OUT = 1e18
 
 
 class Parameters:
@@ -117,11 +124,22 @@ def _decode_json(body: bytes) -> dict[str, Any]:
     Texts that are not quite Unicode are read with replacements, as those of forms are: programs cut
     texts between the halves of an emoji, and send octets of another character set.
     """
+    marks = _STRUCTURE.finditer(body)
+    if next(islice(marks, _MAX_ELEMENTS, None), None) is not None:
+        raise ValueError("too many members")
     try:
-        members: dict[str, Any] = msgspec.json.decode(body)
+        members: dict[str, Any] = _decoder.decode(body)
     except ValueError:
-        members = json.loads(body.decode("utf-8", "replace"))
+        members = json.loads(body.decode("utf-8", "replace"), parse_float=_read_float)
     return members
+
+
+def _read_float(text: str) -> float:
+    # Not the decoder's own: it takes ten microseconds for some, and lets nobody work meanwhile.
+    return float(text)
+
+
+_decoder = msgspec.json.Decoder(float_hook=_read_float)
 
 
 def _whole_characters(text: str) -> str:
@@ -151,7 +169,8 @@ def _text_of(name: str, value: Any) -> str | None:
         case float() if not isfinite(value):
             raise ValueError(f"no number in {name}")
         case float():
-            return str(int(value)) if value.is_integer() else str(value)
+            is_short = value.is_integer() and abs(value) < _LARGEST_WRITTEN_OUT
+            return str(int(value)) if is_short else str(value)
         case list():
             if len(value) > _MAX_ELEMENTS:
                 raise ValueError(f"too many values in {name}")
