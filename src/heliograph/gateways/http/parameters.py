@@ -31,7 +31,7 @@ _FORM_TYPES = (b"", b"application/x-www-form-urlencoded", b"text/plain", b"appli
 _MAX_ELEMENTS = 200_000
 _BOM = b"\xef\xbb\xbf"
 # Members, arrays in arrays and objects, roughly: also those that only stand in somebody's text. A
-# body of nothing but these would hold the whole program up for a second, in one call of the decoder.
+# body of nothing but these would hold the whole program up for a second: one call of the decoder.
 _STRUCTURE = re.compile(rb'[\[,:]\s*+[\[{]|"\s*+:')
 # Larger numbers are nobody's id or phone; written out they may be three hundred digits long.
 _LARGEST_WRITTEN_OUT = 1e18
