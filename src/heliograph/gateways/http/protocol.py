@@ -101,6 +101,12 @@ class Listener:
                 asyncio.get_running_loop().call_soon(self._make_room)
             self.newcomers.add(connection)
 
+    def has_room(self) -> bool:
+        """Makes room at once; False when all connections are busy."""
+        self.newcomers.clear()
+        self._make_room()
+        return len(self.connections) <= self.max_connections
+
     def _make_room(self) -> None:
         """Closes those that have been silent for longest: strangers may open any number."""
         newcomers, self.newcomers = self.newcomers, set()
@@ -351,7 +357,8 @@ class Connection(asyncio.Protocol):
     def _start(self, request: Request) -> None:
         self._running = request
         listener = self._listener
-        if listener.max_connections and len(listener.connections) > listener.max_connections:
+        is_full = 0 < listener.max_connections < len(listener.connections)
+        if is_full and not listener.has_room():
             request.keep_alive = False
             self._let_go(request)
             self.respond(503, PLAIN, b"too many connections")
