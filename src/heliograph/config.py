@@ -236,7 +236,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     auth_block: Annotated[
         bool,
         Meta(
-            description="Whether an address that fails to log in too often is blocked for a time."
+            description="Whether an address, or an IPv6 /64, with too many wrong logins is blocked."
         ),
     ] = False
     auth_failures_per_minute: Annotated[
