@@ -7,14 +7,10 @@ written in the form that the rest of the request asks for.
 
 from __future__ import annotations
 
-import json
-import re
-from itertools import islice
 from math import isfinite
 from typing import Any
 
-import msgspec
-
+from heliograph.gateways.http.json_members import MAX_ELEMENTS, decode_members
 from heliograph.gateways.http.multipart import UploadedFile, boundary_of, parse_multipart
 from heliograph.protocols.forms.charsets import (
     DEFAULT_CHARSET,
@@ -27,12 +23,7 @@ from heliograph.protocols.forms.urlencoded import MAX_FIELDS, decode_fields, par
 __all__ = ["Parameters", "read_parameters"]
 
 _FORM_TYPES = (b"", b"application/x-www-form-urlencoded", b"text/plain", b"application/json")
-# More values than any request may have recipients.
-_MAX_ELEMENTS = 200_000
 _BOM = b"\xef\xbb\xbf"
-# Members, arrays in arrays and objects, roughly: also those that only stand in somebody's text. A
-# body of nothing but these would hold the whole program up for a second: one call of the decoder.
-_STRUCTURE = re.compile(rb'[\[,:]\s*+[\[{]|"\s*+:')
 # Larger numbers are nobody's id or phone; written out they may be three hundred digits long.
 _LARGEST_WRITTEN_OUT = 1e18
 
@@ -101,7 +92,7 @@ def _looks_like_json(body: bytes) -> bool:
 def _read_json(raw: dict[str, str], body: bytes, default: Charset, *, is_whole: bool) -> Parameters:
     known = decode_fields(raw, UTF_8).copy()
     try:
-        members = _decode_json(body.removeprefix(_BOM))
+        members = decode_members(body.removeprefix(_BOM))
         if len(members) > MAX_FIELDS:
             raise ValueError("too many members")
         for name, value in members.items():
@@ -116,30 +107,6 @@ def _read_json(raw: dict[str, str], body: bytes, default: Charset, *, is_whole: 
         fields = {name: value.replace("\0", "") for name, value in known.items()}
     charset = find_charset(fields.get("charset", ""), default)
     return Parameters(known, fields, charset=charset, is_whole=is_whole)
-
-
-def _decode_json(body: bytes) -> dict[str, Any]:
-    """The members of a JSON object. Raises ValueError, RecursionError.
-
-    Texts that are not quite Unicode are read with replacements, as those of forms are: programs cut
-    texts between the halves of an emoji, and send octets of another character set.
-    """
-    marks = _STRUCTURE.finditer(body)
-    if next(islice(marks, _MAX_ELEMENTS, None), None) is not None:
-        raise ValueError("too many members")
-    try:
-        members: dict[str, Any] = _decoder.decode(body)
-    except ValueError:
-        members = json.loads(body.decode("utf-8", "replace"), parse_float=_read_float)
-    return members
-
-
-def _read_float(text: str) -> float:
-    # Not the decoder's own: it takes ten microseconds for some, and lets nobody work meanwhile.
-    return float(text)
-
-
-_decoder = msgspec.json.Decoder(float_hook=_read_float)
 
 
 def _whole_characters(text: str) -> str:
@@ -172,7 +139,7 @@ def _text_of(name: str, value: Any) -> str | None:
             is_short = value.is_integer() and abs(value) < _LARGEST_WRITTEN_OUT
             return str(int(value)) if is_short else str(value)
         case list():
-            if len(value) > _MAX_ELEMENTS:
+            if len(value) > MAX_ELEMENTS:
                 raise ValueError(f"too many values in {name}")
             texts = [_text_of(name, each) for each in value if not isinstance(each, list)]
             if len(texts) < len(value):

@@ -12,7 +12,7 @@ from tests.unit.gateways.http.fakes import ALEX
 
 from heliograph.domain.messages import MessageType
 from heliograph.domain.requests import Entry, SendRequest, Spread
-from heliograph.gateways.http import parameters as parameters_module
+from heliograph.gateways.http import json_members
 from heliograph.gateways.http.parameters import Parameters, read_parameters
 from heliograph.gateways.http.send_request import (
     ParameterError,
@@ -295,8 +295,8 @@ def test_json_of_nothing_but_structure_is_not_decoded(
     elements: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Decoding it is one call, in which nothing else goes on in the process."""
-    monkeypatch.setattr(parameters_module, "_decoder", None)
-    monkeypatch.setattr(parameters_module.json, "loads", None)
+    monkeypatch.setattr(json_members, "_decoder", None)
+    monkeypatch.setattr(json_members.json, "loads", None)
     body = b'{"a":[' + b",".join([elements] * 200_001) + b"]}"
     assert not read_parameters(b"login=alex", body, is_rest=True).is_whole
     body = b'{"a":["' + b",".join([elements.replace(b'"', b"'")] * 10) + b'"]}'

@@ -18,6 +18,7 @@ import trustme
 from tests.unit.gateways.http.fakes import Door, FakeServices, open_door, read_response
 
 from heliograph.domain.requests import Refused, SendRequest, Submitted
+from heliograph.gateways.http import server as server_module
 from heliograph.gateways.http.app import SCRIPTS, HttpGateway
 from heliograph.gateways.http.calls import Reply
 from heliograph.gateways.http.ports import HttpSettings
@@ -458,6 +459,14 @@ async def test_tls_noise_and_plain_http_on_the_tls_port(tmp_path: Path) -> None:
         oversized = b"GET / HTTP/1.1\r\nA: " + b"x" * 70_000 + b"\r\n\r\n"
         assert (await door.raw(oversized))[9:12] in (b"431", b"")
         assert (await door.get(SEND)).body == OK
+
+
+async def test_a_handshake_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection is not among those that are counted and swept."""
+    monkeypatch.setattr(server_module, "_HANDSHAKE_S", 0.3)
+    async with open_door(tls=write_pair(trustme.CA(), tmp_path)) as door:
+        for said in (b"", b"\x16\x03\x01"):
+            assert await door.raw(said) == b""
 
 
 def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
