@@ -93,6 +93,14 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True):
         int,
         Meta(ge=1024, le=1 << 30, description="Longest request body of a mailing list (`jobs`)."),
     ] = 32 * 1024 * 1024
+    max_connections: Annotated[
+        int,
+        Meta(
+            ge=10,
+            le=1_000_000,
+            description="Connections of each HTTP door; at most a quarter of the open files.",
+        ),
+    ] = 10_000
     contact_int_id: Annotated[
         bool,
         Meta(
@@ -228,7 +236,7 @@ class Limits(Struct, frozen=True, forbid_unknown_fields=True):
     auth_block: Annotated[
         bool,
         Meta(
-            description="Whether an address that fails to log in too often is blocked for a time."
+            description="Whether an address, or an IPv6 /64, with too many wrong logins is blocked."
         ),
     ] = False
     auth_failures_per_minute: Annotated[

@@ -33,8 +33,16 @@ _MAX_HEAD_BYTES = 16 * 1024
 _SWEEP_S = 0.25  # grain of deadlines: one timer for all connections instead of one per exchange
 _IDLE_S = 15.0  # less than what common servers grant, so that they rarely close under a request
 _NAMES_KEPT_S = 30.0
+# While the resolver does not answer, or is busy with names that somebody lets hang, addresses that
+# were right before are good enough: they are checked as any others. Asked for again now and then.
+_NAMES_OLD_S = 3600.0
+_ASK_AGAIN_S = 5.0
+_PATIENCE_S = 1.0
 _NAMES_KEPT = 10_000
 _LOOKUP_THREADS = 16
+# Of files, which any request may name: they keep no callback waiting.
+_FILE_LOOKUP_THREADS = 4
+_GONE = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
 _FIELD = re.compile(r"[\t\x20-\x7e]*")
 
 
@@ -47,6 +55,14 @@ class Response(NamedTuple):
 
     status: int
     body: bytes
+
+
+class _Name(NamedTuple):
+    """Addresses of a name. Times are the loop's."""
+
+    fresh_until: float
+    good_until: float
+    addresses: list[str]
 
 
 class _Connection(asyncio.Protocol):
@@ -256,8 +272,9 @@ class HttpClient:
         self._tls = tls
         self._lookup = lookup or _look_up
         self._threads = ThreadPoolExecutor(_LOOKUP_THREADS, thread_name_prefix="dns")
-        self._names: dict[str, tuple[float, list[str]]] = {}
-        self._lookups: dict[str, asyncio.Future[list[str]]] = {}
+        self._file_threads = ThreadPoolExecutor(_FILE_LOOKUP_THREADS, thread_name_prefix="dns-file")
+        self._names: dict[str, _Name] = {}
+        self._lookups: dict[tuple[str, int], asyncio.Future[list[str]]] = {}
         self._origins: dict[tuple[bool, str, int], _Origin] = {}
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -305,7 +322,7 @@ class HttpClient:
         target = take_apart(url)
         data = b"GET %b HTTP/1.1\r\n%bConnection: close\r\n\r\n" % (target.path, target.head)
         deadline = time.monotonic() + self._timeout_s
-        connection = await self._connect(target, deadline, _Download)
+        connection = await self._connect(target, deadline, _Download, self._file_threads)
         try:
             async with asyncio.timeout_at(deadline):
                 return await connection.exchange(data, max_bytes, deadline)
@@ -323,7 +340,8 @@ class HttpClient:
             for connection in list(origin.open):
                 connection.close()
         self._origins.clear()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._file_threads):
+            threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.sleep(0)  # lets the transports close their sockets
 
     async def _acquire(self, origin: _Origin, target: Target, deadline: float) -> _Connection:
@@ -347,7 +365,9 @@ class HttpClient:
                 return origin.idle.pop()
         origin.connecting += 1
         try:
-            connection = await self._connect(target, deadline, lambda: _Connection(origin))
+            connection = await self._connect(
+                target, deadline, lambda: _Connection(origin), self._threads
+            )
         except BaseException:
             origin.give_up()
             raise
@@ -358,12 +378,16 @@ class HttpClient:
         return connection
 
     async def _connect(
-        self, target: Target, deadline: float, factory: Callable[[], _Connection]
+        self,
+        target: Target,
+        deadline: float,
+        factory: Callable[[], _Connection],
+        threads: ThreadPoolExecutor,
     ) -> _Connection:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout_at(deadline):
-                addresses = await self._resolve(target.host)
+                addresses = await self._resolve(target.host, threads)
         except TimeoutError:
             raise HttpError("the name of the host was not resolved in time") from None
         admitted = [address for address in addresses if self.guard.admits(address)]
@@ -389,26 +413,46 @@ class HttpClient:
                 failure = f"no connection: {_reason(error)}"
         raise HttpError(failure)
 
-    async def _resolve(self, host: str) -> list[str]:
+    async def _resolve(self, host: str, threads: ThreadPoolExecutor) -> list[str]:
         if is_ip(host):
             return [host]
-        loop = asyncio.get_running_loop()
+        now = asyncio.get_running_loop().time()
         known = self._names.get(host)
-        if known is not None and known[0] > loop.time():
-            return known[1]
-        lookup = self._lookups.get(host)
-        if lookup is None:  # one thread at most waits for one name
-            lookup = loop.run_in_executor(self._threads, self._lookup, host)
-            self._lookups[host] = lookup
-            lookup.add_done_callback(lambda _: self._lookups.pop(host, None))
+        if known is not None and known.fresh_until > now:
+            return known.addresses
+        if known is not None and known.good_until <= now:
+            known = None
+        key = (host, id(threads))
+        lookup = self._lookups.get(key) or self._begin_lookup(key, threads)
         try:
-            addresses = await asyncio.shield(lookup)
-        except (OSError, UnicodeError):
-            raise HttpError("the name of the host does not resolve") from None
-        if len(self._names) >= _NAMES_KEPT:
-            self._names.clear()
-        self._names[host] = (loop.time() + _NAMES_KEPT_S, addresses)
-        return addresses
+            async with asyncio.timeout(None if known is None else _PATIENCE_S):
+                return await asyncio.shield(lookup)
+        except (OSError, UnicodeError) as error:  # TimeoutError is one of them
+            if known is None or (isinstance(error, socket.gaierror) and error.errno in _GONE):
+                raise HttpError("the name of the host does not resolve") from None
+        self._names[host] = known._replace(fresh_until=now + _ASK_AGAIN_S)
+        return known.addresses
+
+    def _begin_lookup(
+        self, key: tuple[str, int], threads: ThreadPoolExecutor
+    ) -> asyncio.Future[list[str]]:
+        """Asks in a thread: one at most waits for one name. The answer is remembered, also when
+        nobody waits for it any more."""
+        loop = asyncio.get_running_loop()
+
+        def remember(lookup: asyncio.Future[list[str]]) -> None:
+            del self._lookups[key]
+            if lookup.cancelled() or lookup.exception() is not None:
+                return
+            if len(self._names) >= _NAMES_KEPT:
+                self._names.clear()
+            now = loop.time()
+            self._names[key[0]] = _Name(now + _NAMES_KEPT_S, now + _NAMES_OLD_S, lookup.result())
+
+        lookup = loop.run_in_executor(threads, self._lookup, key[0])
+        lookup.add_done_callback(remember)
+        self._lookups[key] = lookup
+        return lookup
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:

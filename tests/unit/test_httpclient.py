@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -363,6 +365,72 @@ async def test_a_name_that_does_not_resolve_and_one_that_hangs() -> None:
     async with calling(lookup=slow, timeout_s=0.2) as client:
         with pytest.raises(HttpError, match="in time"):
             await client.post_form("http://slow.example/", b"")
+
+
+async def test_names_that_hang_keep_nobody_else_waiting() -> None:
+    """Somebody who has as many names as there are threads, and a resolver that is away."""
+    ended = threading.Event()
+    calls: list[str] = []
+
+    def lookup(host: str) -> list[str]:
+        calls.append(host)
+        if host.startswith("file"):
+            ended.wait(30)
+        if calls.count(host) > 1:
+            ended.wait(30)
+            raise OSError(-3, "Temporary failure in name resolution")
+        return ["127.0.0.1"]
+
+    async with serving(answering(OK)) as peer, calling(lookup=lookup, timeout_s=5) as client:
+        downloads = [
+            asyncio.create_task(client.get(peer.url(f"file{number}.example"), 100))
+            for number in range(50)
+        ]
+        try:
+            for at in (0.0, 31.0):
+                for host in ("one.example", "two.example"):
+                    # As if that time had gone by.
+                    for name, known in client._names.items():
+                        client._names[name] = known._replace(fresh_until=known.fresh_until - at)
+                    for origin in client._origins.values():
+                        for connection in list(origin.open):
+                            connection.close()
+                    assert (await client.post_form(peer.url(host), b"")).status == 200
+        finally:
+            ended.set()
+            await asyncio.gather(*downloads, return_exceptions=True)
+    assert calls.count("one.example") == 2
+
+
+async def test_a_name_that_has_gone_is_not_called_at_its_old_address() -> None:
+    answers: list[list[str]] = [["127.0.0.1"]]
+
+    def lookup(host: str) -> list[str]:
+        if answers:
+            return answers.pop()
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async with serving(answering(OK)) as peer, calling(lookup=lookup) as client:
+        url = peer.url("gone.example")
+        assert (await client.get(url, 100)).status == 200
+        client._names["gone.example"] = client._names["gone.example"]._replace(fresh_until=0.0)
+        with pytest.raises(HttpError, match="does not resolve"):
+            await client.get(url, 100)
+
+
+async def test_an_answer_that_comes_late_is_used_the_next_time() -> None:
+    def slow(host: str) -> list[str]:
+        time.sleep(0.5)
+        return ["127.0.0.1"]
+
+    async with serving(answering(OK)) as peer, calling(lookup=slow, timeout_s=0.2) as client:
+        url = peer.url("slow.example")
+        with pytest.raises(HttpError, match="in time"):
+            await client.get(url, 100)
+        async with asyncio.timeout(30):
+            while "slow.example" not in client._names:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert (await client.get(url, 100)).status == 200
 
 
 async def test_the_next_address_is_tried_when_one_is_dead() -> None:

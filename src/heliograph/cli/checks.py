@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import resource
 import shutil
 import socket
 import sys
@@ -143,16 +142,18 @@ def _check_folder(folder: Path) -> Iterator[Finding]:
 
 
 def _check_limits() -> Iterator[Finding]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < _FILES_WARN:
+    from heliograph.runtime.descriptors import ask_for_all
+
+    most = ask_for_all()  # as the server does
+    if most < _FILES_WARN:
         yield Finding(
             "open files",
             "warn",
-            f"at most {soft} files and connections at once (hard limit {hard})",
-            f"raise it: ulimit -n {_FILES_WARN}, or LimitNOFILE= in the unit of systemd",
+            f"at most {most} files and connections at once",
+            f"raise it: ulimit -Hn {_FILES_WARN}, or LimitNOFILE= in the unit of systemd",
         )
     else:
-        yield Finding("open files", "good", f"up to {soft} files and connections at once")
+        yield Finding("open files", "good", f"up to {most} files and connections at once")
 
 
 def _check_clock() -> Iterator[Finding]:

@@ -8,6 +8,7 @@ and of status error 251 (smpp reference, section 3).
 from __future__ import annotations
 
 from collections.abc import Hashable
+from ipaddress import AddressValueError, IPv6Address
 
 __all__ = [
     "AT_ONCE",
@@ -18,6 +19,7 @@ __all__ = [
     "SENDS_PER_MINUTE",
     "Row",
     "Window",
+    "source_of",
 ]
 
 MINUTE_MS = 60_000
@@ -62,6 +64,18 @@ IN_A_ROW = 50
 ROW_GAP_MS = 30_000
 
 _COUNT_BITS = 8
+
+
+def source_of(address: str) -> str:
+    """Who is counted for an address: itself, or of IPv6 the /64, as anybody has all of one."""
+    if ":" not in address:
+        return address
+    try:
+        found = IPv6Address(address.partition("%")[0])
+    except AddressValueError:
+        return address
+    mapped = found.ipv4_mapped
+    return str(IPv6Address(int(found) >> 64 << 64)) if mapped is None else str(mapped)
 
 
 class Window:

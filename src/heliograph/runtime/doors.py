@@ -22,11 +22,15 @@ from heliograph.gateways.smtp.intake import MailIntake
 from heliograph.gateways.smtp.ports import MailSettings
 from heliograph.gateways.smtp.server import MailServer
 from heliograph.httpclient import HttpError
+from heliograph.runtime.descriptors import fair_share
 from heliograph.runtime.foundation import Foundation
 from heliograph.runtime.obstacles import naming
 from heliograph.runtime.services import Services
 
 __all__ = ["Doors"]
+
+# Of long bodies that one HTTP door reads at once.
+_HELD_BYTES = 256 * 1024 * 1024
 
 _log = structlog.get_logger(__name__)
 
@@ -103,12 +107,21 @@ class Doors:
     async def _listen_http(self, gateway: HttpGateway, listen: str, tls: TlsFiles | None) -> int:
         host, port = parse_listen(listen)
         http = self._base.config.http
+        longest = max(http.max_body_bytes, http.max_list_bytes)
         limits = ConnectionLimits(
             idle_s=http.keep_alive_s,
             # Tiny chunks take more on the wire than in memory.
-            max_request_bytes=2 * max(http.max_body_bytes, http.max_list_bytes),
+            max_request_bytes=2 * longest,
+            max_held_bytes=max(_HELD_BYTES, 4 * longest),
         )
-        server = HttpServer(gateway, host=host, port=port, tls=tls, limits=limits)
+        server = HttpServer(
+            gateway,
+            host=host,
+            port=port,
+            tls=tls,
+            limits=limits,
+            max_connections=fair_share(http.max_connections),
+        )
         bound = await server.start()
         self._open.append(server)
         scheme = "http" if tls is None else "https"

@@ -23,7 +23,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 
 from heliograph.config import Limits
 from heliograph.domain.accounts import Account, AccountKind, credential_digests
-from heliograph.domain.limits import MINUTE_MS
+from heliograph.domain.limits import MINUTE_MS, source_of
 from heliograph.domain.refusals import Refusal
 from heliograph.services.directory import Directory
 from heliograph.storage.accounts import hash_api_key
@@ -177,6 +177,7 @@ class Authentication:
             return verdict[1]
         verified = self._under_way.get(key)
         if verified is None:
+            address = source_of(address)
             pending = self._pending.get(address, 0)
             if self._pending_count >= _MAX_PENDING or pending >= _MAX_PENDING_PER_ADDRESS:
                 return None
@@ -259,7 +260,8 @@ def _is_hash_of(stored: str, digest: str) -> bool:
 
 
 class _AddressGuard:
-    """Counts failures by address and blocks (general rules, 4). Off unless configured."""
+    """Counts failures by address (of IPv6 the /64) and blocks (general rules, 4). Off unless
+    configured."""
 
     def __init__(self, config: Limits, clock: Callable[[], int]) -> None:
         self._is_on = config.auth_block
@@ -271,6 +273,9 @@ class _AddressGuard:
 
     def is_blocked(self, address: str) -> bool:
         """True while a block lasts."""
+        if not self.blocked:
+            return False
+        address = source_of(address)
         until = self.blocked.get(address)
         if until is None:
             return False
@@ -283,6 +288,7 @@ class _AddressGuard:
         """Counts a failure; the last of too many begins a block."""
         if not self._is_on:
             return
+        address = source_of(address)
         now_ms = self._clock()
         times = [at for at in self._failures.pop(address, ()) if at > now_ms - MINUTE_MS]
         times.append(now_ms)

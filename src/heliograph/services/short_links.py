@@ -20,7 +20,7 @@ from typing import NamedTuple
 import structlog
 
 from heliograph.domain.accounts import Account
-from heliograph.domain.limits import Window
+from heliograph.domain.limits import Window, source_of
 from heliograph.domain.messages import Message, MessageState, may_advance
 from heliograph.domain.requests import SendRequest
 from heliograph.domain.short_links import (
@@ -197,6 +197,7 @@ class ShortLinks:
     async def follow(self, code: str, address: str, *, is_person: bool) -> str | None:
         """Where a code leads, as a redirect names it; None: nowhere. A person's visit counts."""
         now_ms = self._clock()
+        address = source_of(address)
         if self._misses.is_full(address, now_ms):
             return None
         async with self._database.read() as connection:

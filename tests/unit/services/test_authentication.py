@@ -271,6 +271,15 @@ async def test_an_address_that_fails_too_often_is_blocked(
     assert await guarded.login("alex", PASSWORD, HOME) is people.accounts["alex"]
 
 
+async def test_all_addresses_of_one_subscriber_are_one(
+    guarded: Authentication, people: People
+) -> None:
+    for n in range(10):
+        await guarded.login("alex", "wrong", f"2001:db8:1:2:{n}::{n}")
+    assert await guarded.login("alex", PASSWORD, "2001:db8:1:2::") is Refusal.ADDRESS_BLOCKED
+    assert await guarded.login("alex", PASSWORD, "2001:db8:1:3::") is people.accounts["alex"]
+
+
 async def test_blocking_is_off_unless_asked_for(door: Authentication, people: People) -> None:
     for _ in range(30):
         await door.login("alex", "wrong", HOME)
@@ -284,7 +293,7 @@ async def test_addresses_in_memory_are_bounded(
     monkeypatch.setattr(module, "_MAX_ADDRESSES", 20)
     for n in range(100):
         for _ in range(10 if n % 2 else 1):
-            await guarded.api_key("wrong", f"2001:db8::{n}")
+            await guarded.api_key("wrong", f"2001:db8:{n}::1")
     assert len(guarded._guard._failures) <= 20
     assert len(guarded._guard.blocked) <= 20
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from heliograph.config import Limits
 from heliograph.domain.accounts import Account
-from heliograph.domain.limits import Row, Window
+from heliograph.domain.limits import Row, Window, source_of
 from heliograph.domain.refusals import Refusal
 from heliograph.services.limits import RequestLimits
 
@@ -165,3 +165,18 @@ def test_a_clock_set_back_refuses_nobody_for_long() -> None:
     assert window.admit("a", 1_000_000)
     assert not window.admit("a", 1_000_001)
     assert window.admit("a", 1_060_000)
+
+
+@pytest.mark.parametrize(
+    ("address", "source"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("fe80::1%eth0", "fe80::"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("", ""),
+        ("account: 7", "account: 7"),
+    ],
+)
+def test_who_is_counted_for_an_address(address: str, source: str) -> None:
+    assert source_of(address) == source

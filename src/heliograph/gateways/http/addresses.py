@@ -24,13 +24,20 @@ def client_address(
     hops = [hop.strip() for hop in b",".join(forwarded).decode("latin-1").split(",")]
     address = peer
     for hop in reversed(hops[-_MAX_HOPS:]):
-        found = _parse(hop)
+        found = _parse(_without_port(hop))
         if found is None:
             break
         address = str(found)
         if not is_trusted(address, trusted):
             break
     return address
+
+
+def _without_port(hop: str) -> str:
+    """The address alone: some proxies write `192.0.2.1:4711` or `[2001:db8::1]:4711`."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 def _parse(text: str) -> IPv4Address | IPv6Address | None:

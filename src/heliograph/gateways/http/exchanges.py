@@ -22,10 +22,20 @@ class Request:
     """A request that has been read whole. Names of headers are in small letters.
 
     `path` is a text with a character for each byte; `peer` the other end's address, '' for a
-    socket without one.
+    socket without one. `held_bytes`: what the listener counts of its body.
     """
 
-    __slots__ = ("body", "headers", "is_tls", "keep_alive", "method", "path", "peer", "query")
+    __slots__ = (
+        "body",
+        "headers",
+        "held_bytes",
+        "is_tls",
+        "keep_alive",
+        "method",
+        "path",
+        "peer",
+        "query",
+    )
 
     def __init__(
         self,
@@ -46,6 +56,7 @@ class Request:
         self.is_tls = is_tls
         self.keep_alive = keep_alive
         self.body = b""
+        self.held_bytes = 0
 
 
 class Application(Protocol):

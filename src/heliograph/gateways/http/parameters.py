@@ -7,12 +7,10 @@ written in the form that the rest of the request asks for.
 
 from __future__ import annotations
 
-import json
 from math import isfinite
 from typing import Any
 
-import msgspec
-
+from heliograph.gateways.http.json_members import MAX_ELEMENTS, decode_members
 from heliograph.gateways.http.multipart import UploadedFile, boundary_of, parse_multipart
 from heliograph.protocols.forms.charsets import (
     DEFAULT_CHARSET,
@@ -25,9 +23,9 @@ from heliograph.protocols.forms.urlencoded import MAX_FIELDS, decode_fields, par
 __all__ = ["Parameters", "read_parameters"]
 
 _FORM_TYPES = (b"", b"application/x-www-form-urlencoded", b"text/plain", b"application/json")
-# More values than any request may have recipients.
-_MAX_ELEMENTS = 200_000
 _BOM = b"\xef\xbb\xbf"
+# Larger numbers are nobody's id or phone; written out they may be three hundred digits long.
+_LARGEST_WRITTEN_OUT = 1e18
 
 
 class Parameters:
@@ -94,7 +92,7 @@ def _looks_like_json(body: bytes) -> bool:
 def _read_json(raw: dict[str, str], body: bytes, default: Charset, *, is_whole: bool) -> Parameters:
     known = decode_fields(raw, UTF_8).copy()
     try:
-        members = _decode_json(body.removeprefix(_BOM))
+        members = decode_members(body.removeprefix(_BOM))
         if len(members) > MAX_FIELDS:
             raise ValueError("too many members")
         for name, value in members.items():
@@ -109,19 +107,6 @@ def _read_json(raw: dict[str, str], body: bytes, default: Charset, *, is_whole: 
         fields = {name: value.replace("\0", "") for name, value in known.items()}
     charset = find_charset(fields.get("charset", ""), default)
     return Parameters(known, fields, charset=charset, is_whole=is_whole)
-
-
-def _decode_json(body: bytes) -> dict[str, Any]:
-    """The members of a JSON object. Raises ValueError, RecursionError.
-
-    Texts that are not quite Unicode are read with replacements, as those of forms are: programs cut
-    texts between the halves of an emoji, and send octets of another character set.
-    """
-    try:
-        members: dict[str, Any] = msgspec.json.decode(body)
-    except ValueError:
-        members = json.loads(body.decode("utf-8", "replace"))
-    return members
 
 
 def _whole_characters(text: str) -> str:
@@ -151,9 +136,10 @@ def _text_of(name: str, value: Any) -> str | None:
         case float() if not isfinite(value):
             raise ValueError(f"no number in {name}")
         case float():
-            return str(int(value)) if value.is_integer() else str(value)
+            is_short = value.is_integer() and abs(value) < _LARGEST_WRITTEN_OUT
+            return str(int(value)) if is_short else str(value)
         case list():
-            if len(value) > _MAX_ELEMENTS:
+            if len(value) > MAX_ELEMENTS:
                 raise ValueError(f"too many values in {name}")
             texts = [_text_of(name, each) for each in value if not isinstance(each, list)]
             if len(texts) < len(value):

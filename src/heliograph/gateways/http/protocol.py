@@ -37,7 +37,12 @@ _REASONS = {
     408: b"the request took too long",
     413: b"the body is too large",
     431: b"the head of the request is too large",
+    503: b"too much is being read at the moment",
 }
+# Bodies up to this length are not counted: there is room for those of all connections together.
+_SMALL_BODY_BYTES = 16 * 1024
+# When there are too many connections, one of so many makes room: then it is not done for each one.
+_ROOM_SHARE = 32
 
 # How long a connection that was told to close may go on sending what nobody reads. Closing at once
 # would reset it, and the client might never see the answer.
@@ -50,6 +55,8 @@ class ConnectionLimits:
 
     `max_head_bytes`: request line and headers; clients send URLs of a few thousand characters.
     `max_request_bytes`: everything on the wire of one request: its body may be in tiny chunks.
+    `max_held_bytes`: long bodies of all connections that are being read or wait to be looked at;
+    beyond it a long body is told 503. Anybody can send one, and it is in memory until its end.
     `idle_s`: silence between requests; `head_s` and `body_s`: from the first byte of a request
     to the end of its head, to its end; `stall_s`: a client that does not read its reply.
     """
@@ -57,6 +64,7 @@ class ConnectionLimits:
     max_head_bytes: int = 64 * 1024
     max_headers: int = 100
     max_request_bytes: int = 24 * 1024 * 1024
+    max_held_bytes: int = 256 * 1024 * 1024
     idle_s: float = 30.0
     head_s: float = 10.0
     body_s: float = 120.0
@@ -67,19 +75,49 @@ class ConnectionLimits:
 class Listener:
     """What all connections of a listener share.
 
-    `max_connections` 0: no limit; those beyond it are told 503. `date` is the header line of the
-    present second. `is_stopping`: every answer is the last one of its connection; `emptied` is set
-    when the last of them has gone.
+    `max_connections` 0: no limit; for those beyond it the longest idle ones are closed, and they
+    are told 503 while all the others are busy; `newcomers` are such connections of this turn.
+    `held_bytes`: see `ConnectionLimits.max_held_bytes`. `date` is the header line of the present
+    second. `is_stopping`: every answer is the last one of its connection; `emptied` is set when
+    the last of them has gone.
     """
 
     app: Application
     limits: ConnectionLimits
     max_connections: int = 0
+    held_bytes: int = 0
     date: bytes = b""
     is_stopping: bool = False
     emptied: asyncio.Event = field(default_factory=asyncio.Event)
     connections: set[Connection] = field(default_factory=set)
+    newcomers: set[Connection] = field(default_factory=set)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def welcome(self, connection: Connection) -> None:
+        """A new connection. When it is one too many, others make room in the next turn."""
+        self.connections.add(connection)
+        if 0 < self.max_connections < len(self.connections):
+            if not self.newcomers:
+                asyncio.get_running_loop().call_soon(self._make_room)
+            self.newcomers.add(connection)
+
+    def has_room(self) -> bool:
+        """Makes room at once; False when all connections are busy."""
+        self.newcomers.clear()
+        self._make_room()
+        return len(self.connections) <= self.max_connections
+
+    def _make_room(self) -> None:
+        """Closes those that have been silent for longest: strangers may open any number."""
+        newcomers, self.newcomers = self.newcomers, set()
+        there = [each for each in self.connections if each.is_there()]
+        if len(there) > self.max_connections:
+            surplus = max(len(there) - self.max_connections, self.max_connections // _ROOM_SHARE)
+            # Not one that has just come: when all others are busy, it is to be told.
+            idle = [each for each in there if each not in newcomers and not each.is_answering()]
+            for connection in sorted(idle, key=Connection.silence)[:surplus]:
+                connection.abort()
+                self.connections.discard(connection)
 
 
 def _escape_request_line(data: bytes) -> bytes:
@@ -133,7 +171,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if isinstance(peer, tuple) else ""
         self._is_tls = transport.get_extra_info("sslcontext") is not None
-        self._listener.connections.add(self)
+        self._listener.welcome(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """What is being answered goes on; its reply has nowhere to go."""
@@ -141,7 +179,7 @@ class Connection(asyncio.Protocol):
         listener.connections.discard(self)
         if listener.is_stopping and not listener.connections:
             listener.emptied.set()
-        self._waiting.clear()
+        self._forget_waiting()
         self._running = None
         self.transport = None
 
@@ -256,7 +294,33 @@ class Connection(asyncio.Protocol):
         if self._body_bytes > self._body_limit:
             self._fault = 413
             raise ValueError("the body of the request is too large")
+        if self._body_bytes > _SMALL_BODY_BYTES:
+            self._hold(len(body))
         self._body.append(body)
+
+    def _hold(self, size: int) -> None:
+        """Counts a piece of a long body. Raises ValueError, with `_fault` set, when all of them
+        together are too long."""
+        listener, request = self._listener, cast("Request", self._request)
+        if listener.held_bytes + size > listener.limits.max_held_bytes:
+            self._fault = 503
+            raise ValueError("the bodies of all requests are too large")
+        listener.held_bytes += size
+        request.held_bytes += size
+
+    def _let_go(self, request: Request) -> None:
+        """A request whose body nobody needs any more."""
+        self._listener.held_bytes -= request.held_bytes
+        request.held_bytes = 0
+
+    def _forget_waiting(self) -> None:
+        """Drops what was read and will not be answered."""
+        if self._request is not None:
+            self._let_go(self._request)
+        self._body = []
+        for request in self._waiting:
+            self._let_go(request)
+        self._waiting.clear()
 
     def on_message_complete(self) -> None:
         """The end of a request; the next one starts with a head again."""
@@ -293,22 +357,29 @@ class Connection(asyncio.Protocol):
     def _start(self, request: Request) -> None:
         self._running = request
         listener = self._listener
-        if listener.max_connections and len(listener.connections) > listener.max_connections:
+        is_full = 0 < listener.max_connections < len(listener.connections)
+        if is_full and not listener.has_room():
             request.keep_alive = False
+            self._let_go(request)
             self.respond(503, PLAIN, b"too many connections")
             return
         try:
             work = listener.app.begin(request, self.respond)
         except Exception as error:
+            self._let_go(request)
             self._fail(request, error)
             return
-        if work is not None:
+        if work is None:
+            if request.held_bytes:
+                self._let_go(request)
+        else:
             task = self._loop.create_task(work)
             listener.tasks.add(task)
             task.add_done_callback(partial(self._worked, request))
 
     def _worked(self, request: Request, task: asyncio.Task[None]) -> None:
         self._listener.tasks.discard(task)
+        self._let_go(request)
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._fail(request, error)
@@ -339,7 +410,7 @@ class Connection(asyncio.Protocol):
         )
         self._idle_since = self._loop.time()
         if is_last:
-            self._waiting.clear()
+            self._forget_waiting()
             if self._is_lingering:
                 self._close_gently()
             else:
@@ -353,8 +424,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int) -> None:
         """Ends a connection whose bytes make no request, with an answer if it is their turn."""
-        self._waiting.clear()
-        self._body = []
+        self._forget_waiting()
         self._is_lingering = True
         self._idle_since = self._loop.time()
         if self._running is not None:
@@ -406,6 +476,19 @@ class Connection(asyncio.Protocol):
                 transport.close()
         elif now - self._began_at > (limits.head_s if self._is_in_head else limits.body_s):
             self._refuse(408)
+
+    def is_there(self) -> bool:
+        """Whether it is open, and not about to be closed."""
+        return self.transport is not None and not self.transport.is_closing()
+
+    def is_answering(self) -> bool:
+        """Whether somebody waits for an answer that is being made."""
+        return self._running is not None or bool(self._waiting)
+
+    def silence(self) -> tuple[bool, float]:
+        """What sorts connections by who may be closed first: no body is being read, and idle for
+        longest."""
+        return self._body_bytes > 0 and not self._is_in_head, self._idle_since
 
     def finish(self) -> None:
         """Closes when nothing is being answered; else the reply that goes on is the last one."""

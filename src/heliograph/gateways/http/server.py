@@ -21,13 +21,15 @@ _TICK_S = 1.0
 _TICKS_BETWEEN_RELOADS = 3
 # How long cancelled work may take to end.
 _CANCEL_S = 1.0
+# From the connection to the end of its TLS handshake.
+_HANDSHAKE_S = 10.0
 
 
 class HttpServer:
     """A listener. `port` 0 takes a free one; `start` tells which.
 
-    `max_connections`: those beyond it are told 503, which clients take for a broken line; 0: any
-    number.
+    `max_connections`: for those beyond it the longest idle ones are closed; while all are busy they
+    are told 503, which clients take for a broken line. 0: any number.
     """
 
     def __init__(
@@ -58,7 +60,11 @@ class HttpServer:
         tls = None if self._certificate is None else self._certificate.context
         for each in sockets:
             server = await loop.create_server(
-                lambda: Connection(self._listener), sock=each, ssl=tls, backlog=_BACKLOG
+                lambda: Connection(self._listener),
+                sock=each,
+                ssl=tls,
+                ssl_handshake_timeout=None if tls is None else _HANDSHAKE_S,
+                backlog=_BACKLOG,
             )
             self._servers.append(server)
         self._clock = loop.create_task(self._keep_time())

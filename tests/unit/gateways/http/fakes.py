@@ -187,6 +187,9 @@ class Door:
         connections = self._server._listener.connections
         return [each.transport for each in connections if each.transport is not None]
 
+    def held_bytes(self) -> int:
+        return self._server._listener.held_bytes
+
     def reload_certificate(self) -> bool:
         certificate = self._server._certificate
         assert certificate is not None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,6 +12,7 @@ from tests.unit.gateways.http.fakes import ALEX
 
 from heliograph.domain.messages import MessageType
 from heliograph.domain.requests import Entry, SendRequest, Spread
+from heliograph.gateways.http import json_members
 from heliograph.gateways.http.parameters import Parameters, read_parameters
 from heliograph.gateways.http.send_request import (
     ParameterError,
@@ -275,6 +278,53 @@ def test_json_numbers_that_are_none(number: bytes) -> None:
     body = b'{"phones": "7999", "mes": "hello", "cost": %b}' % number
     with pytest.raises(ParameterError):
         build_request(ALEX, read_parameters(b"", body, is_rest=True))
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (b"7.9161234567e10", "79161234567"),
+        (b"79161234567.0", "79161234567"),
+        (b"0.5", "0.5"),
+        (b"-1.50", "-1.5"),
+        (b"1e300", "1e+300"),
+    ],
+)
+def test_json_numbers_are_written_as_forms_write_them(number: bytes, text: str) -> None:
+    """Some writers make a float of every long number; a short one must not become a long text."""
+    parameters = read_parameters(b"", b'{"a": %b, "b": [%b, 1]}' % (number, number), is_rest=True)
+    assert parameters.fields == {"a": text, "b": f"{text},1"}
+
+
+@pytest.mark.parametrize(
+    "elements",
+    [b"{}", b"[]", b" [ ]", b'{"a":1}', b'{"a" :1}'],
+)
+def test_json_of_nothing_but_structure_is_not_decoded(
+    elements: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Decoding it is one call, in which nothing else goes on in the process."""
+    monkeypatch.setattr(json_members, "_decoder", None)
+    monkeypatch.setattr(json_members.json, "loads", None)
+    body = b'{"a":[' + b",".join([elements] * 200_001) + b"]}"
+    assert not read_parameters(b"login=alex", body, is_rest=True).is_whole
+    body = b'{"a":["' + b",".join([elements.replace(b'"', b"'")] * 10) + b'"]}'
+    with pytest.raises(AttributeError):
+        read_parameters(b"login=alex", body, is_rest=True)
+
+
+async def test_json_numbers_of_any_size_hold_nobody_up() -> None:
+    """Other requests go on while a thread reads a great many of the worst numbers."""
+    body = b'{"a":[' + b"1.2345678901234567e-300," * 300_000 + b"1]}"
+    loop = asyncio.get_running_loop()
+    began = last = loop.time()
+    longest = 0.0
+    reading = loop.run_in_executor(None, partial(read_parameters, b"", body, is_rest=True))
+    while not reading.done():
+        await asyncio.sleep(0)
+        longest, last = max(longest, loop.time() - last), loop.time()
+    assert not (await reading).is_whole
+    assert longest < (last - began) / 2
 
 
 def test_a_file_address_goes_on_when_it_can_be_fetched() -> None:

@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import trustme
 from tests.unit.gateways.http.fakes import Door, FakeServices, open_door, read_response
 
 from heliograph.domain.requests import Refused, SendRequest, Submitted
+from heliograph.gateways.http import server as server_module
 from heliograph.gateways.http.app import SCRIPTS, HttpGateway
 from heliograph.gateways.http.calls import Reply
 from heliograph.gateways.http.ports import HttpSettings
@@ -288,11 +290,61 @@ async def until_answered(door: Door, status: int) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_more_connections_than_allowed() -> None:
+async def test_more_connections_than_allowed_while_all_are_busy() -> None:
     async with open_door(max_connections=3) as door:
-        async with door.connect(), door.connect(), door.connect():
+        submit, begin = door.services.submit, door.services.submit.begin
+        going_on: list[Callable[[Submitted | Refused], None]] = []
+        submit.begin = (  # type: ignore[method-assign]
+            lambda request, done: going_on.append(done)
+        )
+        async with door.connect() as (_, a), door.connect() as (_, b), door.connect() as (_, c):
+            for writer in (a, b, c):
+                writer.write(GET)
+            async with asyncio.timeout(30):
+                while len(going_on) < 3:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            submit.begin = begin  # type: ignore[method-assign]
             await until_answered(door, 503)
+            for done in going_on:
+                done(submit.outcome)
         await until_answered(door, 200)
+
+
+async def test_idle_connections_make_room_for_new_ones() -> None:
+    """Somebody who opens connections and says nothing, or little, keeps nobody out."""
+    async with open_door(max_connections=10) as door, AsyncExitStack() as stack:
+        post = f"POST {SEND} HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nfm".encode()
+        for said in (b"", b"GET / HT", post) * 10:
+            _, writer = await stack.enter_async_context(door.connect())
+            writer.write(said)
+        for _ in range(5):
+            assert (await door.get(SEND)).body == OK
+        async with asyncio.timeout(30):
+            while len(door.transports()) > 10:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+async def test_long_bodies_together_have_a_limit() -> None:
+    """Also of those that are read whole and wait; and the room is free again afterwards."""
+    limits = ConnectionLimits(max_held_bytes=1_000_000)
+    head = f"POST {SEND} HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n".encode()
+    body = b"a=" + b"x" * 399_998
+    async with open_door(limits=limits) as door:
+        for _ in range(3):
+            async with door.connect() as (a, one), door.connect() as (_, two):
+                for writer in (one, two):
+                    writer.write(head + body[:-1])
+                    await writer.drain()
+                async with asyncio.timeout(30):
+                    while door.held_bytes() < 700_000:  # noqa: ASYNC110
+                        await asyncio.sleep(0.01)
+                assert (await door.exchange(head + body)).status == 503
+                assert (await door.post(SEND, b"a=" + b"x" * 10_000)).body == OK
+                one.write(body[-1:])
+                assert (await read_response(a)).body == OK
+            async with asyncio.timeout(30):
+                while door.held_bytes():  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
 
 
 async def test_start_says_where_and_fails_where_it_cannot(door: Door) -> None:
@@ -407,6 +459,14 @@ async def test_tls_noise_and_plain_http_on_the_tls_port(tmp_path: Path) -> None:
         oversized = b"GET / HTTP/1.1\r\nA: " + b"x" * 70_000 + b"\r\n\r\n"
         assert (await door.raw(oversized))[9:12] in (b"431", b"")
         assert (await door.get(SEND)).body == OK
+
+
+async def test_a_handshake_that_never_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection is not among those that are counted and swept."""
+    monkeypatch.setattr(server_module, "_HANDSHAKE_S", 0.3)
+    async with open_door(tls=write_pair(trustme.CA(), tmp_path)) as door:
+        for said in (b"", b"\x16\x03\x01"):
+            assert await door.raw(said) == b""
 
 
 def test_a_certificate_that_is_not_there(tmp_path: Path) -> None:
