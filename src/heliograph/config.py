@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from heliograph.config_services import Calls, Company, Links
+from heliograph.config_services import Calls, Company, Links, Metrics
 
 __all__ = [
     "FILE_NAME",
@@ -94,12 +94,7 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(ge=1024, le=1 << 30, description="Longest request body of a mailing list (`jobs`)."),
     ] = 32 * 1024 * 1024
     max_connections: Annotated[
-        int,
-        Meta(
-            ge=10,
-            le=1_000_000,
-            description="Connections of each HTTP door; at most a quarter of the open files.",
-        ),
+        int, Meta(ge=10, le=1_000_000, description="Connections at once of each HTTP door.")
     ] = 10_000
     contact_int_id: Annotated[
         bool,
@@ -379,6 +374,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     sending: Sending = Sending()
     moderation: Moderation = Moderation()
     links: Links = Links()
+    metrics: Metrics = Metrics()
     calls: Calls = Calls()
     company: Company = Company()
     log: Log = Log()
@@ -556,7 +552,7 @@ def _convert(name: str, raw: Any, hint: Any) -> Any:
     if name.endswith("listen") and value:
         for each in value.split(",") if name.startswith("smpp.") else [value]:
             parse_listen(each.strip())
-    if name in ("webhooks.allowed_networks", "http.trusted_proxies"):
+    if name in ("webhooks.allowed_networks", "http.trusted_proxies", "metrics.networks"):
         for network in value:
             ip_network(network)
     if name == "database.url" and value and not value.startswith("postgresql+asyncpg://"):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-__all__ = ["Calls", "Company", "Links"]
+__all__ = ["Calls", "Company", "Links", "Metrics"]
 
 
 class Links(Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,6 +21,18 @@ class Links(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = ""
     days: Annotated[int, Meta(ge=1, le=3650, description="How long a short link lives.")] = 365
+
+
+class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who may read what the gateway counts."""
+
+    networks: Annotated[
+        list[str],
+        Meta(
+            description="Networks from which `/metrics` is answered: it tells operators' names and "
+            "how much is sent. Empty: this machine."
+        ),
+    ] = []
 
 
 class Calls(Struct, frozen=True, forbid_unknown_fields=True):
