@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from heliograph.config_services import Calls, Company, Links
+from heliograph.config_services import Calls, Company, Links, Metrics, Moderation, Sending
 
 __all__ = [
     "FILE_NAME",
@@ -94,12 +94,7 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True):
         Meta(ge=1024, le=1 << 30, description="Longest request body of a mailing list (`jobs`)."),
     ] = 32 * 1024 * 1024
     max_connections: Annotated[
-        int,
-        Meta(
-            ge=10,
-            le=1_000_000,
-            description="Connections of each HTTP door; at most a quarter of the open files.",
-        ),
+        int, Meta(ge=10, le=1_000_000, description="Connections at once of each HTTP door.")
     ] = 10_000
     contact_int_id: Annotated[
         bool,
@@ -282,84 +277,6 @@ class Webhooks(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 20_000
 
 
-class Sending(Struct, frozen=True, forbid_unknown_fields=True):
-    """What holds for messages and accounts that do not say otherwise."""
-
-    validity_hours: Annotated[
-        float, Meta(gt=0, le=168, description="Life of a message whose request gives none.")
-    ] = 24.0
-    receipt_wait_hours: Annotated[
-        float,
-        Meta(
-            gt=0,
-            le=720,
-            description="How long after a message's life its receipt is waited for.",
-        ),
-    ] = 24.0
-    max_recipients: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=1_000_000,
-            description="Recipients that one request may have. They are looked at in one go, about "
-            "0.03 s a thousand, and everybody waits meanwhile; a mailing list takes turns.",
-        ),
-    ] = 30_000
-    max_list_recipients: Annotated[
-        int, Meta(ge=1, le=10_000_000, description="Recipients that one mailing list may have.")
-    ] = 1_000_000
-    repeat_minutes: Annotated[
-        float,
-        Meta(
-            ge=0,
-            le=1440,
-            description="How long after its end an undelivered message of a mailing list is "
-            "repeated, when the list wants that.",
-        ),
-    ] = 10.0
-    request_log_days: Annotated[
-        int,
-        Meta(
-            ge=1,
-            le=3650,
-            description="How long accounts can read what became of their mails and commands.",
-        ),
-    ] = 30
-    common_sender: Annotated[
-        str,
-        Meta(
-            max_length=15,
-            description="Sender name that every account may use and begins its list with, also of "
-            "confirmation codes; empty: none.",
-        ),
-    ] = "Heliograph"
-    timezone_minutes: Annotated[
-        int,
-        Meta(
-            ge=-720,
-            le=840,
-            description="Zone of the times in replies and callbacks, in minutes east of UTC. "
-            "Client programs count on Moscow, 180.",
-        ),
-    ] = 180
-    default_language: Annotated[
-        Literal["ru", "en"], Meta(description="Language of names in replies for new accounts.")
-    ] = "ru"
-
-
-class Moderation(Struct, frozen=True, forbid_unknown_fields=True):
-    """What a person of the operator decides before it can be used."""
-
-    senders: Annotated[
-        bool,
-        Meta(description="Whether new sender names wait for `heliograph sender approve`."),
-    ] = False
-    templates: Annotated[
-        bool,
-        Meta(description="Whether new operator templates wait for `heliograph template approve`."),
-    ] = False
-
-
 class Log(Struct, frozen=True, forbid_unknown_fields=True):
     """The log, on standard error."""
 
@@ -385,6 +302,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     sending: Sending = Sending()
     moderation: Moderation = Moderation()
     links: Links = Links()
+    metrics: Metrics = Metrics()
     calls: Calls = Calls()
     company: Company = Company()
     log: Log = Log()
@@ -562,7 +480,7 @@ def _convert(name: str, raw: Any, hint: Any) -> Any:
     if name.endswith("listen") and value:
         for each in value.split(",") if name.startswith("smpp.") else [value]:
             parse_listen(each.strip())
-    if name in ("webhooks.allowed_networks", "http.trusted_proxies"):
+    if name in ("webhooks.allowed_networks", "http.trusted_proxies", "metrics.networks"):
         for network in value:
             ip_network(network)
     if name == "database.url" and value and not value.startswith("postgresql+asyncpg://"):

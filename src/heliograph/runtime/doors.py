@@ -29,6 +29,7 @@ from heliograph.runtime.services import Services
 
 __all__ = ["Doors"]
 
+_THIS_MACHINE = ("127.0.0.0/8", "::1/128")
 # Of long bodies that one HTTP door reads at once.
 _HELD_BYTES = 256 * 1024 * 1024
 
@@ -86,6 +87,9 @@ class Doors:
             HttpSettings(
                 zone=timezone(timedelta(minutes=config.sending.timezone_minutes)),
                 trusted_proxies=tuple(ip_network(n) for n in http.trusted_proxies),
+                metrics_networks=tuple(
+                    ip_network(n) for n in config.metrics.networks or _THIS_MACHINE
+                ),
                 max_body_bytes=http.max_body_bytes,
                 max_list_bytes=http.max_list_bytes,
                 fetch=self._fetch_file,

@@ -35,7 +35,7 @@ from heliograph.gateways.http.info import get_mnp, info
 from heliograph.gateways.http.jobs import jobs
 from heliograph.gateways.http.links import find_location
 from heliograph.gateways.http.oms import OmsService
-from heliograph.gateways.http.pages import PAGES
+from heliograph.gateways.http.pages import PAGES, may_see_metrics
 from heliograph.gateways.http.parameters import Parameters, read_parameters
 from heliograph.gateways.http.ping import ping
 from heliograph.gateways.http.ports import (
@@ -295,6 +295,8 @@ class HttpGateway:
 
     async def _show_page(self, path: str, request: Request, respond: Respond) -> None:
         page = PAGES.get(path)
+        if path == "/metrics" and not may_see_metrics(request, self._settings):
+            page = None
         if page is None:
             is_link = len(path) == CODE_CHARS + 1
             if not (is_link and await self._follow_link(path, request, respond)):

@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 import msgspec
 
+from heliograph.gateways.http.addresses import client_address, is_trusted
+from heliograph.gateways.http.exchanges import Request
 from heliograph.gateways.http.ports import HttpSettings
 
-__all__ = ["PAGES", "Page"]
+__all__ = ["PAGES", "Page", "may_see_metrics"]
 
 # (status, content type, body)
 Answer = tuple[int, bytes, bytes]
@@ -44,6 +46,18 @@ def show_metrics(settings: HttpSettings) -> Answer:
     if settings.metrics is None:
         return 404, _PLAIN, b"no metrics here"
     return 200, b"text/plain; version=0.0.4; charset=utf-8", settings.metrics()
+
+
+def may_see_metrics(request: Request, settings: HttpSettings) -> bool:
+    """Whether the request comes from where metrics are for. One through a proxy that nobody vouches
+    for comes from anywhere."""
+    if not settings.metrics_networks:
+        return True
+    forwarded = [value for name, value in request.headers if name == b"x-forwarded-for"]
+    if forwarded and not is_trusted(request.peer, settings.trusted_proxies):
+        return False
+    address = client_address(request.peer, forwarded, settings.trusted_proxies)
+    return is_trusted(address, settings.metrics_networks)
 
 
 PAGES: dict[str, Page] = {"/": show_about, "/health": show_health, "/metrics": show_metrics}

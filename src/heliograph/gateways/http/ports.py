@@ -240,14 +240,16 @@ class HttpSettings:
     """Settings of the door.
 
     `zone` is the zone of dates in replies. `trusted_proxies`: peers whose `X-Forwarded-For` is
-    believed. `fetch` gets the file of a `fileurl`, None when it can not be had; without it such a
-    request is refused. `health` gives what `/health` shows as JSON, `metrics` the text of
-    `/metrics`. `contact_int_id`: whether lists of contacts show the server's ids. Requests with
-    more than `max_recipients` are not even looked through, as that would hold up everybody else.
+    believed. `metrics_networks`: who may see `metrics`; empty: everybody. `fetch` gets the file of
+    a `fileurl`, None when it can not be had; without it such a request is refused. `health` gives
+    what `/health` shows as JSON, `metrics` the text of `/metrics`. `contact_int_id`: whether lists
+    of contacts show the server's ids. Requests with more than `max_recipients` are not even looked
+    through, as that would hold up everybody else.
     """
 
     zone: tzinfo = timezone(timedelta(hours=3))
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    metrics_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     max_body_bytes: int = MAX_BODY_BYTES
     max_list_bytes: int = MAX_LIST_BYTES
     fetch: Callable[[str], Awaitable[bytes | None]] | None = None

@@ -298,6 +298,31 @@ async def test_addresses_behind_proxies() -> None:
             assert door.services.authentication.seen[-1][-1] == expected
 
 
+@pytest.mark.parametrize(
+    ("networks", "proxies", "forwarded", "status"),
+    [
+        ("127.0.0.0/8", "", "", 200),
+        ("192.0.2.0/24", "", "", 404),
+        ("127.0.0.0/8", "", "127.0.0.1", 404),  # through a proxy that nobody vouches for
+        ("127.0.0.0/8", "127.0.0.0/8", "198.51.100.7", 404),
+        ("198.51.100.0/24", "127.0.0.0/8", "198.51.100.7", 200),
+    ],
+)
+async def test_metrics_are_not_for_strangers(
+    networks: str, proxies: str, forwarded: str, status: int
+) -> None:
+    settings = HttpSettings(
+        metrics=lambda: b"sent 5",
+        metrics_networks=(ip_network(networks),),
+        trusted_proxies=(ip_network(proxies),) if proxies else (),
+    )
+    line = f"X-Forwarded-For: {forwarded}\r\n" if forwarded else ""
+    async with open_door(settings=settings) as door:
+        reply = await door.exchange(f"GET /metrics HTTP/1.1\r\nHost: x\r\n{line}\r\n".encode())
+        assert reply.status == status
+        assert (b"sent 5" in reply.body) is (status == 200)
+
+
 async def test_strangers_cannot_choose_their_address(door: Door) -> None:
     line = "X-Forwarded-For: 198.51.100.7\r\n"
     await door.exchange(f"GET {SEND} HTTP/1.1\r\nHost: x\r\n{line}\r\n".encode())
