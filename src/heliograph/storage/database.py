@@ -69,6 +69,8 @@ class Database:
             pool_size=_CONNECTIONS,
             max_overflow=0,
             hide_parameters=True,
+            # The one that was used last: what it has planned and read, others have not.
+            pool_use_lifo=True,
             **self._options(),
         )
         self._reader = self._engine
