@@ -7,16 +7,14 @@ goes to disk together with the messages. Accounts without such limits are not co
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-
-import structlog
 
 from heliograph.domain.accounts import Account
 from heliograph.domain.planning import Draft, Plan
 from heliograph.domain.policies import Policy
 from heliograph.domain.refusals import Refusal
+from heliograph.services.upkeep import repeat
 from heliograph.storage.database import Database
 from heliograph.storage.day_counts import CountKey, load_counts, purge_counts
 
@@ -26,8 +24,6 @@ _DAY_MS = 86_400_000
 _PURGE_EVERY_S = 3600.0
 # Kinds of counts; stored, so numbers never change their meaning.
 _ALL, _NUMBER, _TEXT, _ADDRESS = range(1, 5)
-
-_log = structlog.get_logger(__name__)
 
 
 class DayCounts:
@@ -86,16 +82,15 @@ class DayCounts:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Forgets past days once an hour until `stop` is set."""
-        while not stop.is_set():
-            oldest = self._oldest_day()
-            self._counts = {k: count for k, count in self._counts.items() if k[1] >= oldest}
-            try:
-                async with self._database.write() as connection:
-                    await purge_counts(connection, oldest)
-            except Exception as error:  # the database is away: there is another hour
-                _log.warning("counts of past days not purged", reason=type(error).__name__)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _PURGE_EVERY_S)
+        await repeat(
+            self._purge, stop, every_s=_PURGE_EVERY_S, trouble="counts of past days not purged"
+        )
+
+    async def _purge(self) -> None:
+        oldest = self._oldest_day()
+        self._counts = {k: count for k, count in self._counts.items() if k[1] >= oldest}
+        async with self._database.write() as connection:
+            await purge_counts(connection, oldest)
 
     def _oldest_day(self) -> int:
         return self._clock() // _DAY_MS - 1  # wherever on earth the account is, it is not over

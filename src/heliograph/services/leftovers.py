@@ -11,8 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-import structlog
-
+from heliograph.services.upkeep import repeat
 from heliograph.storage import subclients
 from heliograph.storage.database import Database
 from heliograph.storage.subclients import InDebt
@@ -20,8 +19,6 @@ from heliograph.storage.subclients import InDebt
 __all__ = ["Leftovers"]
 
 _EVERY_S = 60.0
-
-_log = structlog.get_logger(__name__)
 
 
 class Leftovers:
@@ -34,13 +31,7 @@ class Leftovers:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set."""
-        while not stop.is_set():
-            try:
-                await self.work()
-            except Exception as error:  # the database is away: there is another minute
-                _log.warning("leftovers not collected", reason=type(error).__name__)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _EVERY_S)
+        await repeat(self.work, stop, every_s=_EVERY_S, trouble="leftovers not collected")
 
     async def work(self) -> None:
         """One pass; each account in a transaction of its own."""

@@ -7,14 +7,12 @@ Nothing waits for these rows: they go with the next commit.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
-
-import structlog
 
 from heliograph.domain.limits import Window
 from heliograph.services.changes import Changes
 from heliograph.services.ids import Ids, IdsExhausted
+from heliograph.services.upkeep import repeat
 from heliograph.storage.database import Database
 from heliograph.storage.journal import Journal
 from heliograph.storage.request_log import purge_requests
@@ -27,8 +25,6 @@ _DAY_MS = 86_400_000
 # Strangers who only know a login can make rows too; more of them in a minute say nothing new.
 _FAILURES_PER_MINUTE = 20
 _MAX_TEXT = 200
-
-_log = structlog.get_logger(__name__)
 
 
 class RequestLog:
@@ -72,11 +68,8 @@ class RequestLog:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deletes old rows once an hour until `stop` is set."""
-        while not stop.is_set():
-            try:
-                async with self._database.write() as connection:
-                    await purge_requests(connection, self._clock() - self._span_ms)
-            except Exception as error:  # the database is away: there is another hour
-                _log.warning("request log not purged", reason=type(error).__name__)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _PURGE_EVERY_S)
+        await repeat(self._purge, stop, every_s=_PURGE_EVERY_S, trouble="request log not purged")
+
+    async def _purge(self) -> None:
+        async with self._database.write() as connection:
+            await purge_requests(connection, self._clock() - self._span_ms)

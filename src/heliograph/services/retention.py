@@ -7,13 +7,11 @@ them. An account without the setting keeps everything.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
-
-import structlog
 
 from heliograph.domain.accounts import Account
 from heliograph.services.directory import Directory
+from heliograph.services.upkeep import repeat
 from heliograph.storage.database import Database
 from heliograph.storage.retention import has_old, hide_page
 
@@ -22,8 +20,6 @@ __all__ = ["Retention"]
 _EVERY_S = 600.0
 _DAY_MS = 86_400_000
 _PAGE = 1_000
-
-_log = structlog.get_logger(__name__)
 
 
 class Retention:
@@ -41,13 +37,7 @@ class Retention:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Works until `stop` is set."""
-        while not stop.is_set():
-            try:
-                await self.work()
-            except Exception as error:  # the database is away: there is another time
-                _log.warning("old messages not removed", reason=type(error).__name__)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _EVERY_S)
+        await repeat(self.work, stop, every_s=_EVERY_S, trouble="old messages not removed")
 
     async def work(self) -> int:
         """One pass over all accounts; how many messages it hid."""
